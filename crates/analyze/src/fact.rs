@@ -1,0 +1,34 @@
+//! What one file told one analyzer. Facts are what the layer cache keeps, so they must not name a path or a
+//! layer, and a change of their shape must raise the analyzers' versions.
+
+use model::{Distro, Package, Problem};
+use serde::{Deserialize, Serialize};
+
+/// One fact of one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// The file names the distribution.
+    Distro(Distro),
+    /// The file records an installed package. `path`, `layer` and `owner` are unset.
+    Package(Package),
+    /// The named package owns these files (relative to the root): only paths that language analyzers want.
+    Owns {
+        /// Package name.
+        package: String,
+        /// Paths without leading slash.
+        paths: Vec<String>,
+    },
+    /// Something small that only the analyzer itself understands at `finish`.
+    Text(String),
+    /// Bytes that only the analyzer itself understands at `finish`.
+    Bytes(Vec<u8>),
+}
+
+/// Everything that one file told one analyzer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// In file order.
+    pub facts: Vec<Fact>,
+    /// What could not be read; without path and layer, which the engine adds.
+    pub problems: Vec<Problem>,
+}

@@ -1,0 +1,66 @@
+//! The merged view of an image that an analyzer finishes on, and what it yields.
+
+use std::collections::BTreeMap;
+
+use model::{Distro, Package, Problem};
+
+use crate::fact::Observation;
+
+/// One visible file that the analyzer had observed.
+#[derive(Clone, Copy, Debug)]
+pub struct FileView<'a> {
+    /// Where it is visible, relative to the root.
+    pub path: &'a str,
+    /// What was observed.
+    pub observation: &'a Observation,
+}
+
+/// The visible files of one analyzer, sorted by path.
+#[derive(Debug, Default)]
+pub struct Files<'a> {
+    files: Vec<FileView<'a>>,
+    raw: BTreeMap<String, Vec<u8>>,
+}
+
+impl<'a> Files<'a> {
+    /// Sorts the files by path.
+    pub fn new(mut files: Vec<FileView<'a>>) -> Self {
+        files.sort_by(|a, b| a.path.cmp(b.path));
+        Self { files, raw: BTreeMap::new() }
+    }
+
+    /// Adds the raw bytes that [`crate::Analyzer::revisit`] asked for.
+    #[must_use]
+    pub fn with_raw(mut self, raw: BTreeMap<String, Vec<u8>>) -> Self {
+        self.raw = raw;
+        self
+    }
+
+    /// All, sorted by path.
+    pub fn iter(&self) -> impl Iterator<Item = FileView<'a>> + '_ {
+        self.files.iter().copied()
+    }
+
+    /// The file at a path.
+    pub fn get(&self, path: &str) -> Option<FileView<'a>> {
+        self.files.binary_search_by(|file| file.path.cmp(path)).ok().map(|index| self.files[index])
+    }
+
+    /// Raw bytes of a path that was asked for by `revisit`; `None` when they could not be had.
+    pub fn raw(&self, path: &str) -> Option<&[u8]> {
+        self.raw.get(path).map(Vec::as_slice)
+    }
+}
+
+/// What the analyzers make of the merged image, filled in turn in the order of [`crate::ANALYZERS`].
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// The distribution.
+    pub distro: Option<Distro>,
+    /// Packages with `path` set to the file that records them.
+    pub packages: Vec<Package>,
+    /// Path of a file (no leading slash) to the operating system package that owns it.
+    pub owned: BTreeMap<String, String>,
+    /// Problems of the merge, beyond those of single files.
+    pub problems: Vec<Problem>,
+}

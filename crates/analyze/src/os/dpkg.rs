@@ -1,0 +1,22 @@
+//! dpkg databases.
+
+use crate::{Analyzer, Content, Entry, Files, Merged, Observation, Want};
+
+/// dpkg databases.
+pub struct DpkgAnalyzer;
+
+impl Analyzer for DpkgAnalyzer {
+    fn name(&self) -> &'static str {
+        "os/dpkg"
+    }
+    fn version(&self) -> u32 {
+        1
+    }
+    fn wants(&self, _entry: &Entry<'_>) -> Want {
+        Want::No
+    }
+    fn observe(&self, _entry: &Entry<'_>, _content: Content<'_>) -> Observation {
+        Observation::default()
+    }
+    fn finish(&self, _files: &Files<'_>, _merged: &mut Merged) {}
+}

@@ -1,0 +1,32 @@
+//! The vocabulary of Lazaret: what an image is, what it contains, what is known to be wrong with it,
+//! and what was found.
+//!
+//! Every other crate speaks in these types. This crate must do no I/O, know no wire format and read no
+//! clock; a type that only one other crate needs does not belong here.
+
+pub mod advisory;
+pub mod digest;
+pub mod distro;
+pub mod finding;
+pub mod inventory;
+pub mod limits;
+pub mod package;
+pub mod platform;
+pub mod problem;
+pub mod purl;
+pub mod reference;
+pub mod report;
+pub mod severity;
+
+pub use advisory::Advisory;
+pub use digest::Digest;
+pub use distro::Distro;
+pub use finding::Finding;
+pub use inventory::{Inventory, Layer};
+pub use limits::Limits;
+pub use package::{Package, PackageKind};
+pub use platform::Platform;
+pub use problem::{Problem, ProblemCode};
+pub use reference::ImageReference;
+pub use report::Report;
+pub use severity::Severity;
