@@ -24,6 +24,8 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Files above this size are kept on disk, not in memory, while they are analyzed.
     pub spill_bytes: u64,
+    /// Most bytes that the paths of all layers together may take, in their compact form.
+    pub index_bytes: u64,
     /// Most packages of one file, and of one image ten times as many.
     pub file_packages: usize,
     /// Most links followed to resolve one path.
@@ -42,13 +44,14 @@ impl Limits {
             layers: 512,
             layer_bytes: 64 << 30,
             compression_ratio: 1100,
-            layer_entries: 5_000_000,
+            layer_entries: 2_000_000,
             path_bytes: 4096,
             path_depth: 256,
             file_bytes: 1 << 30,
             spill_bytes: 16 << 20,
+            index_bytes: 96 << 20,
             file_packages: 100_000,
-            link_hops: 40,
+            link_hops: 255,
             second_pass_bytes: 16 << 30,
             time: Duration::from_secs(1800),
         }

@@ -21,6 +21,8 @@ pub enum ProblemCode {
     FileCorrupt,
     /// A path was longer or deeper than the limit, or left the image's root; the entry was left out.
     PathRefused,
+    /// A path led out of the image's root and was taken as lying inside, as runtimes do.
+    PathOutsideRoot,
     /// A link leads to content that could not be had within the budget.
     LinkUnresolved,
     /// A file of interest has a form that this version cannot read.
@@ -50,7 +52,7 @@ pub enum ProblemCode {
 impl ProblemCode {
     /// True when content of the image may have gone unseen or unchecked because of it.
     pub const fn hides_content(self) -> bool {
-        !matches!(self, Self::DatabaseStale | Self::CacheUnusable | Self::VersionUnparsable)
+        !matches!(self, Self::DatabaseStale | Self::CacheUnusable | Self::VersionUnparsable | Self::PathOutsideRoot)
     }
 
     /// The stable code as text.
@@ -63,6 +65,7 @@ impl ProblemCode {
             Self::FileTooLarge => "file-too-large",
             Self::FileCorrupt => "file-corrupt",
             Self::PathRefused => "path-refused",
+            Self::PathOutsideRoot => "path-outside-root",
             Self::LinkUnresolved => "link-unresolved",
             Self::FileUnsupported => "file-unsupported",
             Self::TooManyItems => "too-many-items",

@@ -1,1 +1,3 @@
+//! Rules over reports, as pure functions: no I/O, no clock.
 
+pub mod threshold;
