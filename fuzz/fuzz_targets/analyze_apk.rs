@@ -1,0 +1,6 @@
+//! The apk database.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    lazaret_fuzz::observe("os/apk", &["lib/apk/db/installed"], data);
+});
