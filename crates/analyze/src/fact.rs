@@ -1,7 +1,9 @@
 //! What one file told one analyzer. Facts are what the layer cache keeps, so they must not name a path or a
 //! layer, and a change of their shape must raise the analyzers' versions.
 
-use model::{Distro, Package, Problem};
+use std::io;
+
+use model::{Distro, Package, Problem, ProblemCode};
 use serde::{Deserialize, Serialize};
 
 /// One fact of one file.
@@ -31,4 +33,21 @@ pub struct Observation {
     pub facts: Vec<Fact>,
     /// What could not be read; without path and layer, which the engine adds.
     pub problems: Vec<Problem>,
+}
+
+impl Observation {
+    /// Nothing but one problem.
+    pub fn problem(code: ProblemCode, message: impl Into<String>) -> Self {
+        Self { facts: Vec::new(), problems: vec![Problem::new(code, message)] }
+    }
+
+    /// Nothing, because the content could not be read.
+    pub fn unreadable(error: &io::Error) -> Self {
+        Self::problem(ProblemCode::FileCorrupt, format!("the content could not be read: {error}"))
+    }
+
+    /// Adds a [`ProblemCode::FileCorrupt`].
+    pub fn add_corrupt(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::new(ProblemCode::FileCorrupt, message));
+    }
 }

@@ -1,10 +1,10 @@
 //! The merged view of an image that an analyzer finishes on, and what it yields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use model::{Distro, Package, Problem};
 
-use crate::fact::Observation;
+use crate::fact::{Fact, Observation};
 
 /// One visible file that the analyzer had observed.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,19 @@ impl<'a> Files<'a> {
         self.files.binary_search_by(|file| file.path.cmp(path)).ok().map(|index| self.files[index])
     }
 
+    /// The packages of all files, each with its `path` set to the file that records it.
+    pub fn packages(&self) -> impl Iterator<Item = Package> + '_ {
+        self.facts().filter_map(|(path, fact)| match fact {
+            Fact::Package(package) => Some(Package { path: path.to_owned(), ..package.clone() }),
+            _ => None,
+        })
+    }
+
+    /// All facts with the path of the file that told them, sorted by path, then in file order.
+    pub fn facts(&self) -> impl Iterator<Item = (&'a str, &'a Fact)> + '_ {
+        self.iter().flat_map(|file| file.observation.facts.iter().map(move |fact| (file.path, fact)))
+    }
+
     /// Raw bytes of a path that was asked for by `revisit`; `None` when they could not be had.
     pub fn raw(&self, path: &str) -> Option<&[u8]> {
         self.raw.get(path).map(Vec::as_slice)
@@ -63,4 +76,28 @@ pub struct Merged {
     pub owned: BTreeMap<String, String>,
     /// Problems of the merge, beyond those of single files.
     pub problems: Vec<Problem>,
+}
+
+impl Merged {
+    /// Adds the packages of an operating system's database and who owns which file.
+    ///
+    /// The same package (name, version, architecture) recorded by several files is one package, recorded by
+    /// the first: one database may be visible under two paths. A file that several packages list belongs to
+    /// the first of them.
+    pub fn add_database(&mut self, files: &Files<'_>) {
+        let mut seen = HashSet::new();
+        for (path, fact) in files.facts() {
+            match fact {
+                Fact::Package(package) if seen.insert((&package.name, &package.version, &package.arch)) => {
+                    self.packages.push(Package { path: path.to_owned(), ..package.clone() });
+                }
+                Fact::Owns { package, paths } => {
+                    for path in paths {
+                        self.owned.entry(path.clone()).or_insert_with(|| package.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 }

@@ -9,8 +9,15 @@
 pub mod content;
 pub mod fact;
 pub mod files;
+pub mod header;
 pub mod lang;
 pub mod os;
+pub mod text;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod registration;
 
 pub use content::{Blob, Content};
 pub use fact::{Fact, Observation};
