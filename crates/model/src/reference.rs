@@ -88,7 +88,7 @@ impl FromStr for ImageReference {
         if !valid_registry(registry) {
             return Err(grammar("the registry is not host[:port]"));
         }
-        if repository.len() > 255 || !repository.split('/').all(valid_component) {
+        if !repository.split('/').all(valid_component) {
             return Err(grammar(
                 "a repository is lower-case letters, digits and single . _ - between slashes",
             ));
@@ -105,6 +105,10 @@ impl FromStr for ImageReference {
         } else {
             repository.to_owned()
         };
+        // Counted with Docker's default, so that what was parsed can be written and parsed again.
+        if repository.len() > 255 {
+            return Err(grammar("a repository is at most 255 characters long"));
+        }
         Ok(Self { registry: registry.to_owned(), repository, tag: tag.map(Into::into), digest })
     }
 }
@@ -183,6 +187,14 @@ mod tests {
         check("[::1]:5000/app", "[::1]:5000/app");
         let digest = format!("sha256:{}", "ab".repeat(32));
         check(&format!("quay.io/a/b:t@{digest}"), &format!("quay.io/a/b:t@{digest}"));
+    }
+
+    #[test]
+    fn the_longest_repository_can_be_read_again() {
+        let longest = "a".repeat(255 - "library/".len());
+        check(&longest, &format!("docker.io/library/{longest}"));
+        check(&format!("docker.io/library/{longest}"), &format!("docker.io/library/{longest}"));
+        assert!(format!("{longest}a").parse::<ImageReference>().is_err());
     }
 
     #[test]
