@@ -179,7 +179,7 @@ impl Client {
 
     async fn send_once(&self, mut request: Request) -> Result<Response, EgressError> {
         for _ in 0..=self.max_redirects {
-            self.check(&request).await?;
+            self.check(&request.operation, &request.url).await?;
             let replay = request.replay();
             let response = self.exchange(request).await?;
             let Some(sent) = replay else { return Ok(response) };
@@ -219,16 +219,15 @@ impl Client {
 
     /// Judges what the resolver hook does not see: the scheme, addresses written in the URL, and names that
     /// only a proxy would resolve.
-    async fn check(&self, request: &Request) -> Result<(), EgressError> {
-        let url = &request.url;
+    async fn check(&self, operation: &str, url: &Url) -> Result<(), EgressError> {
         let (true, Some(host)) = (matches!(url.scheme(), "http" | "https"), url.host()) else {
-            return Err(EgressError::Url { operation: request.operation.clone() });
+            return Err(EgressError::Url { operation: operation.to_owned() });
         };
         if self.addresses.is_any() {
             return Ok(());
         }
         let refuse = |address| EgressError::AddressRefused {
-            operation: request.operation.clone(),
+            operation: operation.to_owned(),
             host: host_of(url),
             address,
         };

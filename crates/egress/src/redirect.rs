@@ -3,13 +3,13 @@
 //! Redirects are followed here and not by the HTTP library, because every hop's address must be judged first.
 
 use reqwest::{
-    Method, StatusCode, Url,
+    Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION},
 };
 
 use crate::{
     error::EgressError,
-    request::{Body, Request},
+    request::{Body, Request, same_origin},
     response::Response,
 };
 
@@ -59,11 +59,4 @@ pub(crate) fn next(request: &Request, response: &Response) -> Result<Option<Requ
     }
     next.url = url;
     Ok(Some(next))
-}
-
-/// Same scheme, host and port: what credentials were given for.
-pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
-    a.scheme() == b.scheme()
-        && a.host_str() == b.host_str()
-        && a.port_or_known_default() == b.port_or_known_default()
 }

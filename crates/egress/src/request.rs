@@ -98,6 +98,12 @@ impl Request {
         self
     }
 
+    /// True when it goes to the origin (scheme, host and port) of `url`: whether credentials for that origin
+    /// may be sent along.
+    pub fn goes_to(&self, url: &Url) -> bool {
+        same_origin(&self.url, url)
+    }
+
     /// True when sending it twice does what sending it once does (RFC 9110 section 9.2.2).
     pub(crate) fn is_repeatable(&self) -> bool {
         let idempotent =
@@ -121,6 +127,13 @@ impl Request {
     pub(crate) fn host(&self) -> String {
         host_of(&self.url)
     }
+}
+
+/// Same scheme, host and port: what credentials were given for.
+pub(crate) fn same_origin(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme()
+        && a.host_str() == b.host_str()
+        && a.port_or_known_default() == b.port_or_known_default()
 }
 
 /// Host and, where it is not the scheme's own, port.

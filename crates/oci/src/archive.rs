@@ -1,0 +1,333 @@
+//! A tar archive read in place: names are indexed once, contents are read by offset. Nothing is unpacked, so
+//! no name in the archive can reach the file system.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use model::limits::Limits;
+use tar_core::parse::{Limits as TarLimits, ParseEvent, Parser};
+
+use crate::{
+    compression::{Compression, decompress},
+    error::OciError,
+    layout::Files,
+};
+
+/// Entries of one archive of an image: each layer takes a few.
+const ENTRIES: usize = 65_536;
+/// Header bytes read at once; grows when an extended header needs more.
+const READ_AHEAD: usize = 8 << 10;
+/// Links followed from one name to its content.
+const LINK_HOPS: usize = 16;
+
+/// A tar archive with its index.
+pub(crate) struct Archive {
+    path: PathBuf,
+    file: Arc<File>,
+    entries: HashMap<Vec<u8>, Entry>,
+}
+
+enum Entry {
+    File { offset: u64, size: u64 },
+    Link(Vec<u8>),
+}
+
+/// A part of a file, read by offset: many can be read at once from one descriptor.
+pub(crate) struct Slice {
+    file: Arc<File>,
+    offset: u64,
+    left: u64,
+}
+
+impl Read for Slice {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let Some(buffer) = buffer.get_mut(..want) else { return Ok(0) };
+        let n = self.file.read_at(buffer, self.offset)?;
+        if n == 0 && want > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive became shorter"));
+        }
+        self.offset += n as u64;
+        self.left -= n as u64;
+        Ok(n)
+    }
+}
+
+impl Archive {
+    /// Opens and indexes the archive at `path`. A compressed archive is first decompressed to an unnamed
+    /// file in `temp_dir`, since its parts are needed in another order than they come.
+    pub(crate) fn load(path: &Path, limits: &Limits, temp_dir: &Path) -> Result<Self, OciError> {
+        let file = open_regular(path)?;
+        let read_error = |cause| OciError::Path { operation: "read", path: path.to_owned(), cause };
+        let mut start = [0; 6];
+        let n = file.read_at(&mut start, 0).map_err(read_error)?;
+        let file = match Compression::detect(start.get(..n).unwrap_or_default()) {
+            Compression::None => file,
+            _ => inflate(file, path, limits, temp_dir)?,
+        };
+        let file = Arc::new(file);
+        let entries = index(&file, path, limits)?;
+        Ok(Self { path: path.to_owned(), file, entries })
+    }
+
+    /// The content of a file, following links inside the archive; `None` when there is none.
+    pub(crate) fn slice(&self, name: &str) -> Option<Slice> {
+        let (offset, left) = self.locate(name)?;
+        Some(Slice { file: Arc::clone(&self.file), offset, left })
+    }
+
+    /// The size of a file; `None` when there is none.
+    pub(crate) fn size(&self, name: &str) -> Option<u64> {
+        self.locate(name).map(|(_, size)| size)
+    }
+
+    /// Where the archive is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// An error about this archive.
+    pub(crate) fn invalid(&self, why: impl Into<String>) -> OciError {
+        OciError::Archive { path: self.path.clone(), why: why.into() }
+    }
+
+    fn locate(&self, name: &str) -> Option<(u64, u64)> {
+        let mut name = normalise(name.as_bytes(), b"")?;
+        for _ in 0..LINK_HOPS {
+            match self.entries.get(&name)? {
+                Entry::File { offset, size } => return Some((*offset, *size)),
+                Entry::Link(target) => name.clone_from(target),
+            }
+        }
+        None
+    }
+}
+
+impl Files for Archive {
+    fn load(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, OciError> {
+        let Some(size) = self.size(name) else { return Ok(None) };
+        if size > limit {
+            return Err(OciError::TooLarge {
+                what: format!("{name} in {}", self.path.display()),
+                limit: format!("{limit} bytes"),
+            });
+        }
+        let mut bytes = Vec::new();
+        if let Some(mut slice) = self.slice(name) {
+            slice.read_to_end(&mut bytes).map_err(|cause| OciError::Path {
+                operation: "read",
+                path: self.path.clone(),
+                cause,
+            })?;
+        }
+        Ok(Some(bytes))
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, OciError> {
+        Ok(self.slice(name).map(|slice| Box::new(slice) as Box<dyn Read + Send>))
+    }
+
+    fn location(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Opens a regular file; never waits on a FIFO or touches a device.
+pub(crate) fn open_regular(path: &Path) -> Result<File, OciError> {
+    use rustix::fs::{Mode, OFlags};
+    let error = |operation, e: io::Error| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            OciError::PathNotFound { path: path.to_owned() }
+        }
+        _ => OciError::Path { operation, path: path.to_owned(), cause: e },
+    };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|e| error("open", e.into()))?;
+    let file = File::from(file);
+    let metadata = file.metadata().map_err(|e| error("inspect", e))?;
+    if !metadata.is_file() {
+        return Err(OciError::NotAnImage {
+            what: path.display().to_string(),
+            why: "it is not a regular file".to_owned(),
+        });
+    }
+    Ok(file)
+}
+
+fn inflate(file: File, path: &Path, limits: &Limits, temp_dir: &Path) -> Result<File, OciError> {
+    let what = path.display().to_string();
+    let sort = |e: io::Error| match OciError::from_io(e) {
+        Ok(error) => error,
+        Err(e) => OciError::Archive { path: path.to_owned(), why: format!("it cannot be decompressed: {e}") },
+    };
+    let mut decompressor = decompress(CountingReader { inner: file, read: 0 }, &what).map_err(sort)?;
+    let temp_error =
+        |cause| OciError::Path { operation: "create a temporary file in", path: temp_dir.to_owned(), cause };
+    let out = tempfile::tempfile_in(temp_dir).map_err(temp_error)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut written: u64 = 0;
+    loop {
+        let n = decompressor.read(&mut buffer).map_err(sort)?;
+        if n == 0 {
+            return Ok(out);
+        }
+        out.write_all_at(buffer.get(..n).unwrap_or_default(), written).map_err(temp_error)?;
+        written += n as u64;
+        let compressed = decompressor.get_ref().read.max(1);
+        if written > limits.layer_bytes
+            || (written > 64 << 20 && written / compressed > limits.compression_ratio)
+        {
+            return Err(OciError::TooLarge {
+                what: format!("{what}, decompressed,"),
+                limit: format!("{} bytes or {}:1", limits.layer_bytes, limits.compression_ratio),
+            });
+        }
+    }
+}
+
+struct CountingReader {
+    inner: File,
+    read: u64,
+}
+
+impl Read for CountingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.read += n as u64;
+        Ok(n)
+    }
+}
+
+fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, Entry>, OciError> {
+    let invalid = |why: String| OciError::Archive { path: path.to_owned(), why };
+    let read_error = |cause| OciError::Path { operation: "read", path: path.to_owned(), cause };
+    let length = file.metadata().map_err(read_error)?.len();
+    let mut parser = Parser::new(TarLimits {
+        max_path_len: u32::try_from(limits.path_bytes).ok(),
+        ..TarLimits::default()
+    });
+    let mut entries = HashMap::new();
+    let mut position: u64 = 0;
+    let mut buffer = vec![0; READ_AHEAD];
+    let mut filled = fill(file, &mut buffer, position).map_err(read_error)?;
+    if filled == 0 {
+        return Err(invalid("it is empty".to_owned()));
+    }
+    loop {
+        let input = buffer.get(..filled).unwrap_or_default();
+        let (consumed, content) = match parser.parse(input) {
+            Ok(ParseEvent::End { .. }) => return Ok(entries),
+            Ok(ParseEvent::NeedData { min_bytes }) => {
+                if position == length {
+                    return Ok(entries); // No end marker: some tools leave it out.
+                }
+                if min_bytes <= filled || position + (min_bytes as u64) > length {
+                    return Err(invalid("it ends inside a header".to_owned()));
+                }
+                // The parser bounds what it asks for by its own limit on extended headers.
+                buffer.resize(min_bytes.max(READ_AHEAD), 0);
+                filled = fill(file, &mut buffer, position).map_err(read_error)?;
+                continue;
+            }
+            Ok(ParseEvent::GlobalExtensions { consumed, .. }) => (consumed, 0),
+            Ok(ParseEvent::SparseEntry { consumed, entry, .. }) => (consumed, entry.size),
+            Ok(ParseEvent::Entry { consumed, entry }) => {
+                let offset = position + consumed as u64;
+                let parent =
+                    entry.path.iter().rposition(|b| *b == b'/').map_or(&b""[..], |i| &entry.path[..i]);
+                let link =
+                    |base| entry.link_target.as_deref().and_then(|t| normalise(t, base)).map(Entry::Link);
+                let found = if entry.is_file() {
+                    Some(Entry::File { offset, size: entry.size })
+                } else if entry.is_symlink() {
+                    link(parent)
+                } else if entry.is_hard_link() {
+                    link(b"")
+                } else {
+                    None
+                };
+                if offset.checked_add(entry.size).is_none_or(|end| end > length) {
+                    return Err(invalid(format!("it ends inside {}", entry.path_lossy())));
+                }
+                if let (Some(name), Some(found)) = (normalise(&entry.path, b""), found) {
+                    entries.insert(name, found);
+                }
+                if entries.len() > ENTRIES {
+                    return Err(OciError::TooLarge {
+                        what: format!("the number of entries of {}", path.display()),
+                        limit: format!("{ENTRIES} entries"),
+                    });
+                }
+                // Directories and links carry no content, whatever their size field says; the parser knows.
+                (consumed, entry.size)
+            }
+            Err(e) if position == 0 => {
+                return Err(OciError::NotAnImage {
+                    what: path.display().to_string(),
+                    why: format!("it is not a tar archive ({e})"),
+                });
+            }
+            Err(e) => return Err(invalid(e.to_string())),
+        };
+        let padded = content.checked_next_multiple_of(512);
+        position = padded
+            .and_then(|p| p.checked_add(consumed as u64))
+            .and_then(|p| p.checked_add(position))
+            .ok_or_else(|| invalid("an entry is impossibly large".to_owned()))?
+            .min(length);
+        filled = fill(file, &mut buffer, position).map_err(read_error)?;
+    }
+}
+
+fn fill(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, position + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    Ok(filled)
+}
+
+/// The name as the index knows it: no empty or `.` parts, `..` resolved; `None` when it leaves the archive.
+fn normalise(name: &[u8], base: &[u8]) -> Option<Vec<u8>> {
+    let absolute = name.first() == Some(&b'/');
+    let base = if absolute { &b""[..] } else { base };
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in base.split(|b| *b == b'/').chain(name.split(|b| *b == b'/')) {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join(&b'/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(name: &str, base: &str, expected: Option<&str>) {
+        let got = normalise(name.as_bytes(), base.as_bytes());
+        assert_eq!(got.as_deref(), expected.map(str::as_bytes), "{base} + {name}");
+    }
+
+    #[test]
+    fn keeps_names_inside() {
+        check("./manifest.json", "", Some("manifest.json"));
+        check("../a/layer.tar", "b", Some("a/layer.tar"));
+        check("../../etc/passwd", "b", None);
+        check("/abs//x", "b", Some("abs/x"));
+        check("a/../..", "", None);
+    }
+}
