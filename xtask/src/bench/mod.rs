@@ -95,6 +95,8 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         db.display().to_string(),
         "--cache".to_owned(),
         cache.display().to_string(),
+        "--offline".to_owned(),
+        "--quiet".to_owned(),
         "--format".to_owned(),
         "json".to_owned(),
         "--output".to_owned(),

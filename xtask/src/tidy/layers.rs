@@ -28,9 +28,15 @@ const LAYERS: &[Row] = &[
     Row { name: "feeds", uses: &["advisory", "oci", "formats", "egress", "model"], synchronous: false },
     Row { name: "scan", uses: &["oci", "analyze", "advisory", "formats", "model"], synchronous: false },
     Row {
+        name: "app",
+        uses: &["advisory", "analyze", "egress", "feeds", "formats", "model", "oci", "policy", "scan"],
+        synchronous: false,
+    },
+    Row {
         name: "cli",
         uses: &[
-            "advisory", "analyze", "egress", "feeds", "formats", "model", "oci", "policy", "scan", "testkit",
+            "advisory", "analyze", "app", "egress", "feeds", "formats", "model", "oci", "policy", "scan",
+            "testkit",
         ],
         synchronous: false,
     },
