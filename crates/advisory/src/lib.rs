@@ -3,4 +3,8 @@
 //! This crate touches no network and parses no upstream format: feeds do, and hand over
 //! [`model::Advisory`] values.
 
+pub mod database;
+pub mod ecosystem;
+pub mod need;
+pub mod shard;
 pub mod version;

@@ -1,0 +1,386 @@
+//! The database directory: shard files and one manifest that names them.
+//!
+//! Safe for many processes at once without a lock that a reader could wait on: shard files carry their
+//! digest in their name and never change; the manifest is replaced by rename; a file that it no longer names
+//! is removed afterwards, and whoever has it mapped keeps it. Only writers of the manifest take turns.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ecosystem::ShardName,
+    shard::{Shard, ShardError, WrittenShard},
+};
+
+const MANIFEST: &str = "manifest.json";
+const LOCK: &str = "manifest.lock";
+/// Raised when an older version could misread a newer manifest.
+const FORMAT: u32 = 1;
+/// Largest manifest that is read.
+const MAX_MANIFEST: u64 = 16 << 20;
+/// How often a look-up starts anew because a shard was replaced between reading the manifest and opening.
+const ATTEMPTS: usize = 5;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// A file or directory could not be read or written.
+    #[error("failed to {0} {1}")]
+    Io(&'static str, PathBuf, #[source] io::Error),
+    /// The manifest is no manifest.
+    #[error("failed to read the manifest {0}")]
+    Manifest(PathBuf, #[source] serde_json::Error),
+    /// The manifest is larger than any database needs.
+    #[error("the manifest {0} is too large")]
+    ManifestTooLarge(PathBuf),
+    /// Written by another version of Lazaret.
+    #[error("the manifest {0} has format {1}, which this version of lazaret cannot read")]
+    ManifestFormat(PathBuf, u32),
+    /// A shard that the manifest names cannot be used.
+    #[error("failed to open shard {0}")]
+    Shard(String, #[source] ShardError),
+}
+
+/// Where a shard's content was fetched, kept for the next conditional request. Opaque to this crate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// URL of the export, without credentials; empty when built from files.
+    #[serde(default)]
+    pub url: String,
+    /// `ETag` of the answer.
+    #[serde(default)]
+    pub etag: Option<String>,
+    /// `Last-Modified` of the answer.
+    #[serde(default)]
+    pub last_modified: Option<String>,
+    /// RFC 3339 time at which the export was last seen to be the same.
+    #[serde(default)]
+    pub checked: Option<String>,
+}
+
+/// What the manifest says of one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// File name, beside the manifest.
+    pub file: String,
+    /// `xxh3:...`
+    pub digest: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Where the advisories came from, for people.
+    pub source: String,
+    /// Number of advisories.
+    pub advisories: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// RFC 3339 time of building.
+    pub built: String,
+    /// For the next conditional request.
+    #[serde(default)]
+    pub origin: Origin,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    format: u32,
+    shards: BTreeMap<String, Entry>,
+}
+
+/// A database directory. Holds no open file; every call sees the newest manifest.
+#[derive(Clone, Debug)]
+pub struct Database {
+    dir: PathBuf,
+}
+
+impl Database {
+    /// The database of that directory. A directory that is not there is an empty database.
+    ///
+    /// # Errors
+    /// When a manifest is there and cannot be read.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, DatabaseError> {
+        let database = Self { dir: dir.into() };
+        database.load_manifest()?;
+        Ok(database)
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What is there, by shard name.
+    pub fn status(&self) -> Result<BTreeMap<String, Entry>, DatabaseError> {
+        Ok(self.load_manifest()?.shards)
+    }
+
+    /// Opens a shard; `None` when the database has none of that name.
+    pub fn shard(&self, name: &ShardName) -> Result<Option<Shard>, DatabaseError> {
+        let mut attempt = 1;
+        loop {
+            let Some(entry) = self.load_manifest()?.shards.remove(name.as_str()) else { return Ok(None) };
+            match self.open_entry(name, &entry) {
+                Ok(shard) => return Ok(Some(shard)),
+                // Replaced and removed between two of our steps: the manifest names another one by now.
+                Err(ShardError::Io(error))
+                    if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(error) => return Err(DatabaseError::Shard(name.to_string(), error)),
+            }
+        }
+    }
+
+    fn open_entry(&self, name: &ShardName, entry: &Entry) -> Result<Shard, ShardError> {
+        // The manifest may name a file of this directory, never another place.
+        if entry.file.contains(['/', '\\']) || entry.file.starts_with('.') {
+            return Err(ShardError::Corrupt("its file name in the manifest"));
+        }
+        let shard = Shard::open(&self.dir.join(&entry.file))?;
+        if shard.info().name != name.as_str() {
+            return Err(ShardError::Corrupt("its name"));
+        }
+        Ok(shard)
+    }
+
+    /// Makes shards that were written into this directory visible, all at once, then removes what they
+    /// replace. Each is verified first.
+    pub fn install(&self, shards: &[(WrittenShard, Origin)]) -> Result<(), DatabaseError> {
+        for (written, _) in shards {
+            let checked = Shard::open(&written.path).and_then(|shard| shard.verify());
+            checked.map_err(|error| DatabaseError::Shard(written.info.name.clone(), error))?;
+        }
+        self.change(|manifest| {
+            for (written, origin) in shards {
+                let file = written.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let info = &written.info;
+                let entry = Entry {
+                    file,
+                    digest: written.digest.clone(),
+                    bytes: written.bytes,
+                    source: info.source.clone(),
+                    advisories: info.advisories,
+                    rows: info.rows,
+                    built: info.built.clone(),
+                    origin: origin.clone(),
+                };
+                manifest.shards.insert(info.name.clone(), entry);
+            }
+        })
+    }
+
+    /// Notes that these shards' exports were asked for and had not changed.
+    pub fn confirm(&self, names: &[ShardName], checked: &str) -> Result<(), DatabaseError> {
+        self.change(|manifest| {
+            for name in names {
+                if let Some(entry) = manifest.shards.get_mut(name.as_str()) {
+                    entry.origin.checked = Some(checked.to_owned());
+                }
+            }
+        })
+    }
+
+    /// Changes the manifest while no other process does, and removes the files that it named before.
+    fn change(&self, change: impl FnOnce(&mut Manifest)) -> Result<(), DatabaseError> {
+        let io = |what, path: &Path| {
+            let path = path.to_owned();
+            move |error| DatabaseError::Io(what, path, error)
+        };
+        fs::create_dir_all(&self.dir).map_err(io("create", &self.dir))?;
+        let lock_path = self.dir.join(LOCK);
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(io("open", &lock_path))?;
+        lock.lock().map_err(io("lock", &lock_path))?;
+
+        let mut manifest = self.load_manifest()?;
+        let before: Vec<String> = manifest.shards.values().map(|entry| entry.file.clone()).collect();
+        change(&mut manifest);
+        let path = self.dir.join(MANIFEST);
+        self.store(&manifest, &path).map_err(io("write", &path))?;
+        for file in before {
+            if !file.contains('/') && manifest.shards.values().all(|entry| entry.file != file) {
+                // Left behind at worst: the file is not named any more.
+                let _ = fs::remove_file(self.dir.join(file));
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&self, manifest: &Manifest, path: &Path) -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(".manifest-").suffix(".tmp").tempfile_in(&self.dir)?;
+        serde_json::to_writer_pretty(&mut file, manifest)?;
+        file.write_all(b"\n")?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        }
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn load_manifest(&self) -> Result<Manifest, DatabaseError> {
+        let path = self.dir.join(MANIFEST);
+        let mut text = Vec::new();
+        match File::open(&path) {
+            Ok(file) => {
+                let read = file.take(MAX_MANIFEST + 1).read_to_end(&mut text);
+                read.map_err(|error| DatabaseError::Io("read", path.clone(), error))?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Manifest { format: FORMAT, shards: BTreeMap::new() });
+            }
+            Err(error) => return Err(DatabaseError::Io("open", path, error)),
+        }
+        if text.len() as u64 > MAX_MANIFEST {
+            return Err(DatabaseError::ManifestTooLarge(path));
+        }
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| DatabaseError::Manifest(path.clone(), error))?;
+        if manifest.format != FORMAT {
+            return Err(DatabaseError::ManifestFormat(path, manifest.format));
+        }
+        Ok(manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use model::{
+        Advisory,
+        advisory::{Affected, Event, Range},
+    };
+
+    use super::*;
+    use crate::shard::ShardWriter;
+
+    fn name(text: &str) -> ShardName {
+        ShardName::new(text).unwrap()
+    }
+
+    fn write(dir: &Path, shard: &str, fixed: &str) -> WrittenShard {
+        let events = vec![Event::Introduced("0".into()), Event::Fixed(fixed.into())];
+        let affected = Affected {
+            ecosystem: "Debian:12".into(),
+            name: "tar".into(),
+            ranges: vec![Range { events, ..Range::default() }],
+            ..Affected::default()
+        };
+        let mut writer = ShardWriter::new(name(shard), "deb");
+        writer
+            .push(&Advisory { id: "CVE-1".into(), affected: vec![affected], ..Advisory::default() })
+            .unwrap();
+        writer.finish(dir, "a test", "2026-01-02T03:04:05Z").unwrap()
+    }
+
+    fn shard_files(dir: &Path) -> usize {
+        let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".shard")).count()
+    }
+
+    #[test]
+    fn a_shard_is_replaced_and_the_old_one_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path().join("db")).unwrap();
+        assert!(database.status().unwrap().is_empty());
+        assert!(database.shard(&name("debian-12")).unwrap().is_none());
+
+        let origin = Origin { etag: Some("\"1\"".into()), ..Origin::default() };
+        database.install(&[(write(database.dir(), "debian-12", "1"), origin.clone())]).unwrap();
+        let old = database.shard(&name("debian-12")).unwrap().unwrap();
+        let second = write(database.dir(), "debian-12", "2");
+        database.install(&[(second.clone(), Origin::default())]).unwrap();
+        database.confirm(&[name("debian-12"), name("pypi")], "2026-02-01T00:00:00Z").unwrap();
+        assert_eq!(shard_files(database.dir()), 1);
+        assert_eq!(old.rows("tar").count(), 1, "an open shard outlives its file");
+
+        let entry = &database.status().unwrap()["debian-12"];
+        assert_eq!((entry.advisories, entry.rows, &entry.digest), (1, 1, &second.digest));
+        assert_eq!(entry.origin.checked.as_deref(), Some("2026-02-01T00:00:00Z"));
+        assert_eq!(database.shard(&name("debian-12")).unwrap().unwrap().digest(), second.digest);
+        // The same content again keeps its file.
+        database.install(&[(write(database.dir(), "debian-12", "2"), origin)]).unwrap();
+        assert_eq!(shard_files(database.dir()), 1);
+    }
+
+    #[test]
+    fn readers_and_writers_do_not_disturb_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        database.install(&[(write(dir.path(), "debian-12", "0"), Origin::default())]).unwrap();
+        thread::scope(|scope| {
+            for writer in 0..3 {
+                let database = &database;
+                scope.spawn(move || {
+                    for n in 0..8 {
+                        let fixed = format!("{writer}.{n}");
+                        let shards = ["debian-12".to_owned(), format!("own-{writer}")]
+                            .map(|shard| (write(database.dir(), &shard, &fixed), Origin::default()));
+                        database.install(&shards).unwrap();
+                    }
+                });
+            }
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let shard = database.shard(&name("debian-12")).unwrap().unwrap();
+                        assert_eq!(shard.rows("tar").count(), 1);
+                    }
+                });
+            }
+        });
+        let names: Vec<String> = database.status().unwrap().into_keys().collect();
+        assert_eq!(names, ["debian-12", "own-0", "own-1", "own-2"]);
+        assert_eq!(shard_files(dir.path()), 4);
+    }
+
+    #[test]
+    fn what_is_damaged_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        let written = write(dir.path(), "debian-12", "1");
+        let mut bytes = fs::read(&written.path).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&written.path, &bytes).unwrap();
+        let refused = database.install(&[(written, Origin::default())]).unwrap_err();
+        assert!(matches!(refused, DatabaseError::Shard(_, ShardError::Checksum(_))), "{refused:?}");
+
+        let manifest = |file: &str, format: u32| {
+            let entry = Entry {
+                file: file.into(),
+                digest: String::new(),
+                bytes: 0,
+                source: String::new(),
+                advisories: 0,
+                rows: 0,
+                built: String::new(),
+                origin: Origin::default(),
+            };
+            let shards = BTreeMap::from([("debian-12".to_owned(), entry)]);
+            let text = serde_json::to_vec(&Manifest { format, shards }).unwrap();
+            fs::write(dir.path().join(MANIFEST), text).unwrap();
+        };
+        for file in ["../outside.shard", "/etc/passwd", "missing.shard", ".manifest"] {
+            manifest(file, FORMAT);
+            assert!(matches!(database.shard(&name("debian-12")), Err(DatabaseError::Shard(..))), "{file}");
+        }
+        manifest("x", 2);
+        assert!(matches!(Database::open(dir.path()), Err(DatabaseError::ManifestFormat(_, 2))));
+        fs::write(dir.path().join(MANIFEST), "{").unwrap();
+        assert!(matches!(Database::open(dir.path()), Err(DatabaseError::Manifest(..))));
+    }
+}
