@@ -63,6 +63,12 @@ impl Image {
         format!("oci:{}:{}", self.dir.display(), self.tag)
     }
 
+    /// Folder and tag, without where the folder lies.
+    pub(super) fn name(&self) -> String {
+        let dir = self.dir.file_name().unwrap_or(self.dir.as_os_str());
+        format!("{}:{}", dir.to_string_lossy(), self.tag)
+    }
+
     /// Compressed bytes of all layers.
     pub(super) fn bytes(&self) -> u64 {
         self.layers.iter().filter_map(|(path, _)| fs::metadata(path).ok()).map(|file| file.len()).sum()

@@ -76,7 +76,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         Some(db) => db.clone(),
         None => database(root, &lazaret, &work)?,
     };
-    let mut report = Report::new(&image.reference(), image.layers.len(), image.bytes(), options.runs);
+    let mut report = Report::new(&image.name(), image.layers.len(), image.bytes(), options.runs);
 
     let (name, program) = peers::limit(&image)?;
     let limit = repeat(options.runs, &program, || Ok(()))?;
@@ -112,7 +112,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let cold = repeat(options.runs, &scan, empty)?;
     let warm = repeat(options.runs, &scan, || Ok(()))?;
     report.push(Row::new("lazaret, cold", cold).with(cold_targets(&cold, &limit)));
-    let target = Target::at_most("wall", millis(warm.median.wall), 20.0, 20.0, "ms");
+    let target = Target::at_most("warm: wall time", millis(warm.median.wall), 20.0, 20.0, "ms");
     report.push(Row::new("lazaret, warm", warm).with(vec![target]));
 
     if !options.no_peers {
@@ -121,7 +121,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
             let measured = measure_peer(&mut report, peer, options.runs.min(3))?;
             if let Some(syft) = measured.filter(|_| is_syft) {
                 let ratio = seconds(syft.median.cpu) / seconds(cold.median.cpu);
-                report.target(Target::at_least("syft CPU / ours", ratio, 5.0, "x"));
+                report.target(Target::at_least("cold: syft CPU / ours", ratio, 5.0, "x"));
             }
         }
     }
@@ -133,8 +133,8 @@ fn cold_targets(cold: &Summary, limit: &Summary) -> Vec<Target> {
     let ratio = seconds(cold.median.cpu) / seconds(limit.median.cpu);
     let memory = cold.max.memory as f64 / f64::from(1 << 20);
     vec![
-        Target::at_most("CPU / limit", ratio, 2.0, 1.5, "x"),
-        Target::at_most("peak memory", memory, 200.0, 150.0, "MiB"),
+        Target::at_most("cold: CPU / limit", ratio, 2.0, 1.5, "x"),
+        Target::at_most("cold: peak memory", memory, 200.0, 150.0, "MiB"),
     ]
 }
 
