@@ -1,0 +1,43 @@
+//! Programs that tests use where they are installed, and say so where they are not.
+
+use std::{
+    env, io,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+/// The program called `name` on the search path.
+pub fn find(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+/// The program called `name`, or `None` after a line that says what is skipped for want of it.
+pub fn find_or_skip(name: &str, what: &str) -> Option<PathBuf> {
+    let found = find(name);
+    if found.is_none() {
+        skip(&format!("{what}: {name} is not installed"));
+    }
+    found
+}
+
+/// Prints that a test was skipped, and why. Written past the test harness, which keeps the output of tests
+/// that pass to itself.
+pub fn skip(why: &str) {
+    // Nowhere left to say that this failed.
+    let _ = writeln!(io::stderr(), "skipped: {why}");
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// When it cannot be run, or fails: then with what it wrote to its standard error.
+pub fn run(command: &mut Command) -> io::Result<Output> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let program = command.get_program().to_string_lossy().into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(io::Error::other(format!("{program} failed ({}): {said}", output.status)))
+}
