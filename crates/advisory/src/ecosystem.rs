@@ -3,7 +3,7 @@
 //! OSV writes `Base:Release` (osv-schema, "Defined ecosystems"); one shard holds one release of one base.
 //! This file is the only place that knows those names.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Name of a shard: lower-case letters, digits, `.` and `-`; safe as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +129,16 @@ pub fn place(ecosystem: &str) -> Option<Place> {
 /// The shard of an OSV ecosystem string.
 pub fn shard_name(ecosystem: &str) -> Option<ShardName> {
     place(ecosystem).map(|place| place.shard)
+}
+
+/// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, all others as
+/// they are. The one who writes rows and the one who looks them up must both go through here.
+pub fn lookup_name<'a>(scheme: &str, name: &'a str) -> Cow<'a, str> {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    if scheme != "pypi" || name.bytes().all(is_plain) {
+        return Cow::Borrowed(name);
+    }
+    Cow::Owned(model::purl::normalise_pypi(name))
 }
 
 fn verbatim(rest: &str) -> Option<String> {

@@ -5,6 +5,7 @@
 
 pub mod database;
 pub mod ecosystem;
+pub mod matcher;
 pub mod need;
 pub mod shard;
 pub mod version;

@@ -9,6 +9,8 @@ use crate::ecosystem::{Place, ShardName, place};
 /// One shard that an image needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
+    /// The packages that need it.
+    pub kind: PackageKind,
     /// Name of the shard.
     pub shard: ShardName,
     /// Directory of the export that fills it, for example `Debian`.
@@ -131,7 +133,7 @@ pub fn need(kind: PackageKind, distro: Option<&Distro>) -> Result<Need, Reason> 
         (PackageKind::Rpm, "Rocky Linux" | "Azure Linux" | "Photon OS") => Lookup::SourceWithoutEpoch,
         _ => Lookup::Binary,
     };
-    Ok(Need { shard, export, scheme, lookup, packages: 0 })
+    Ok(Need { kind, shard, export, scheme, lookup, packages: 0 })
 }
 
 /// The OSV ecosystem of a distribution. Derivatives are never taken for their parents: their versions differ.
