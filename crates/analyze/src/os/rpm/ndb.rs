@@ -16,6 +16,7 @@ use super::source::{ByteOrder, Damage, HEADER_MAX, ReadAt, Visit};
 /// What the file begins with.
 pub const MAGIC: &[u8; 4] = b"RpmP";
 
+const SLOT_MAGIC: &[u8; 4] = b"Slot";
 const HEADER_SIZE: u64 = 32;
 const SLOT_SIZE: usize = 16;
 const PAGE_SIZE: u64 = 4096;
@@ -51,9 +52,16 @@ pub fn read(source: &dyn ReadAt, visit: &mut Visit<'_>) -> Result<(), Damage> {
         let there = source.len().saturating_sub(start).min(end - start);
         page.resize(usize::try_from(there).unwrap_or(0), 0);
         source.read_at(start, &mut page).map_err(|error| Damage::of_read(&error, "the end of its slots"))?;
+        if !page.chunks_exact(SLOT_SIZE).any(|slot| slot.starts_with(SLOT_MAGIC)) {
+            // Probably the number of slot pages is wrong, and these are packages.
+            return Err(Damage::Malformed("the table of slots is damaged"));
+        }
         for slot in page.chunks_exact(SLOT_SIZE) {
-            if !slot.starts_with(b"Slot") {
-                return Err(Damage::Malformed("the table of slots is damaged"));
+            if !slot.starts_with(SLOT_MAGIC) {
+                if visit(Err(Damage::Malformed("a slot is damaged"))).is_break() {
+                    return Ok(());
+                }
+                continue;
             }
             let first_block = u64::from(u32_at(slot, 8));
             if first_block == 0 {

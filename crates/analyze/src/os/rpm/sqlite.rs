@@ -39,13 +39,19 @@ pub fn read(
     let mut database = Database::open(source, wal)?;
     let mut root = None;
     let mut first_damage = None;
+    let mut fresh = true;
     let _ = database.walk(1, &mut |record| {
+        fresh = false;
         match record {
             Ok(payload) => root = root.or_else(|| root_of_packages(payload)),
             Err(damage) => first_damage = first_damage.take().or(Some(damage)),
         }
         if root.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
+    if fresh {
+        // A database in which no table was ever made: its log may hold all, and without one there is nothing.
+        return Ok(());
+    }
     let Some(root) = root else {
         return Err(first_damage.unwrap_or(Damage::Malformed("the database has no table Packages")));
     };

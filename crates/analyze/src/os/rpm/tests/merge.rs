@@ -94,6 +94,15 @@ fn a_log_is_put_on_its_database() {
     check(&[(DATABASE, &database), (LOG, b"")], &[("a", DATABASE), ("b", DATABASE)], &[]);
     check(&[(DATABASE, &database), (LOG, &log[..500])], &[("a", DATABASE), ("b", DATABASE)], &[]);
     check(&[(DATABASE, b""), (LOG, b"")], &[], &[]);
+    // All of it may still be in the log.
+    let mut fresh = database[..PAGE].to_vec();
+    fresh[103..105].fill(0);
+    let frames: [(u32, u32, &[u8]); 2] = [(1, 0, &database[..PAGE]), (2, 2, &database[PAGE..])];
+    let log = encode::log(ByteOrder::Big, &frames);
+    for database in [&b""[..], &fresh] {
+        check(&[(DATABASE, database), (LOG, &log)], &[("a", DATABASE), ("b", DATABASE)], &[]);
+        assert_eq!(observe(DATABASE, database).problems, []);
+    }
 }
 
 #[test]
