@@ -71,6 +71,11 @@ impl IndexWriter {
         ordinal
     }
 
+    /// Number of entries so far.
+    pub const fn len(&self) -> u32 {
+        self.index.entries
+    }
+
     /// Bytes used so far.
     pub const fn bytes(&self) -> usize {
         self.index.bytes.len()

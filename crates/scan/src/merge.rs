@@ -17,7 +17,7 @@ use model::{Inventory, Layer, Limits, Package, Problem, ProblemCode};
 use crate::{
     pass::{FileFacts, file_name, lossy, push_problem},
     record::LayerRecord,
-    tree::{ApplyError, ContentId, NodeId, NodeKind, Tree},
+    tree::{ApplyError, ContentId, NodeId, Tree},
 };
 
 /// Most paths of the merged tree.

@@ -173,6 +173,11 @@ impl<'a> LayerPass<'a> {
         Ok(true)
     }
 
+    /// How many entries have an ordinal so far.
+    pub const fn len(&self) -> u32 {
+        self.index.len()
+    }
+
     /// Adds a problem of the layer.
     pub fn problem(&mut self, problem: Problem) {
         push_problem(&mut self.record.problems, problem);

@@ -176,8 +176,8 @@ impl<R: Read> TarReader<R> {
     }
 
     /// The stream below.
-    pub fn into_inner(self) -> R {
-        self.inner
+    pub const fn get_ref(&self) -> &R {
+        &self.inner
     }
 
     fn skip_rest(&mut self) -> Result<(), TarError> {

@@ -1,0 +1,106 @@
+//! "Scan this image": open it, read its inventory, get the advisories it needs, match, report.
+
+use advisory::{
+    database::Database,
+    matcher::ShardSet,
+    need::{Needs, needs},
+};
+use model::{Limits, Problem, Report, report::ImageFacts};
+use oci::{LayerStore as _, OciError, OpenOptions, Opened};
+use scan::{AcquireError, EngineConfig, LayerCache, Progress, directory::DirectoryError};
+
+/// What to scan and how.
+pub struct ScanRequest<'a> {
+    /// The image as a user names it.
+    pub image: &'a str,
+    /// How to reach it.
+    pub open: &'a OpenOptions,
+    /// Bounds of the scan.
+    pub limits: &'a Limits,
+    /// Where layers are remembered.
+    pub cache: Option<&'a LayerCache>,
+    /// Layers read at once.
+    pub threads: usize,
+    /// Who is told how far it is.
+    pub progress: &'a dyn Progress,
+}
+
+/// Why an image could not be scanned at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The image could not be opened.
+    #[error(transparent)]
+    Open(#[from] OciError),
+    /// A layer could not be read.
+    #[error(transparent)]
+    Layer(#[from] AcquireError),
+    /// A directory could not be read.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl ScanError {
+    /// A stable kebab-case code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Open(error)
+            | Self::Layer(AcquireError::Layer { source: error, .. })
+            | Self::Directory(DirectoryError::Read(error)) => error.code(),
+            Self::Layer(AcquireError::Io { .. }) => "layer-unreadable",
+            Self::Layer(AcquireError::OutOfTime(_)) | Self::Directory(DirectoryError::OutOfTime(_)) => {
+                "timeout"
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Open(error)
+            | Self::Layer(AcquireError::Layer { source: error, .. })
+            | Self::Directory(DirectoryError::Read(error)) => error.hint(),
+            Self::Layer(AcquireError::Io { .. }) => {
+                "Try again; if it stays, check the disk or the network behind the image."
+            }
+            Self::Layer(AcquireError::OutOfTime(_)) | Self::Directory(DirectoryError::OutOfTime(_)) => {
+                "The image is very large or comes very slowly; try again, or from nearer to the registry."
+            }
+        }
+    }
+}
+
+/// Scans an image. `provide` is told which shards the image needs before they are opened, may fetch what is
+/// missing, and returns what went wrong with that: a scan never fails because advisories could not be had.
+pub fn scan_image(
+    request: &ScanRequest<'_>,
+    database: &Database,
+    provide: &mut dyn FnMut(&Needs) -> Vec<Problem>,
+) -> Result<Report, ScanError> {
+    let config = EngineConfig {
+        analyzers: analyze::ANALYZERS,
+        limits: request.limits,
+        cache: request.cache,
+        threads: request.threads,
+        progress: request.progress,
+    };
+    let (facts, inventory) = match oci::open(request.image, request.open)? {
+        Opened::Image(image) => {
+            tracing::info!(image.reference = request.image, layers = image.layers().len(), "image opened");
+            (image.facts(), scan::build_inventory(&*image, &config)?)
+        }
+        Opened::Directory(directory) => {
+            let facts = ImageFacts {
+                reference: request.image.to_owned(),
+                digest: None,
+                index_digest: None,
+                platform: None,
+                created: None,
+            };
+            (facts, scan::directory::build_inventory(&directory, &config)?)
+        }
+    };
+    let needs = needs(&inventory);
+    let problems = provide(&needs);
+    let shards = ShardSet::open(database, &needs);
+    Ok(scan::report::build(facts, inventory, &shards, problems))
+}
