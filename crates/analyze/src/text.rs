@@ -20,12 +20,19 @@ pub fn token(bytes: &[u8]) -> Option<String> {
         return None;
     }
     let text = String::from_utf8_lossy(bytes);
+    if bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Some(text.into_owned());
+    }
     if text.chars().any(is_unfit) { None } else { Some(text.into_owned()) }
 }
 
 /// A text for people: control characters become spaces, runs of spaces one, and what is beyond [`LINE_MAX`]
 /// is cut off. `None` when nothing is left.
 pub fn line(bytes: &[u8]) -> Option<String> {
+    // Nearly all texts are plain and need no second look.
+    if let Some(text) = plain(bytes.trim_ascii()) {
+        return Some(text.to_owned());
+    }
     // Lossy decoding may triple the length: cut before and after it.
     let head = bytes.trim_ascii();
     let head = head.get(..LINE_MAX).unwrap_or(head);
@@ -43,6 +50,14 @@ pub fn line(bytes: &[u8]) -> Option<String> {
     }
     text.truncate(text.trim_end().len());
     if text.is_empty() { None } else { Some(text) }
+}
+
+/// A short text of printable ASCII without runs of blanks, as it is.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    let printable =
+        !bytes.is_empty() && bytes.len() <= LINE_MAX && bytes.iter().all(|b| matches!(b, b' '..=b'~'));
+    let single_blanks = || bytes.windows(2).all(|pair| pair != b"  ");
+    if printable && single_blanks() { std::str::from_utf8(bytes).ok() } else { None }
 }
 
 /// Control characters, and those that change the direction of the text around them.
@@ -69,7 +84,13 @@ mod tests {
     #[test]
     fn lines_are_made_fit() {
         assert_eq!(line(b" A  b\tc\x1b[31m ").as_deref(), Some("A b c [31m"));
+        assert_eq!(
+            line(b" A. Keeper <keeper@example.org> ").as_deref(),
+            Some("A. Keeper <keeper@example.org>")
+        );
+        assert_eq!(line("Bj\u{f6}rk  \u{202e}x".as_bytes()).as_deref(), Some("Bj\u{f6}rk x"));
         assert_eq!(line(b" \0 "), None);
+        assert_eq!(line(b""), None);
         assert_eq!(line(&[b'a'; 4 * LINE_MAX]).map(|t| t.len()), Some(LINE_MAX));
         assert!(line(&[0xff; 4 * LINE_MAX]).is_some_and(|t| t.len() <= LINE_MAX));
     }

@@ -300,7 +300,7 @@ mod tests {
             deb("libtide1", "0.9-3", "amd64", ("tide", "0.9-3")),
             deb("wick", "5", "all", ("wick", "5")),
             deb("half", "1.0-1", "amd64", ("half", "1.0-1")),
-            deb("held", "0:3-1", "i386", ("held", "0:3-1")),
+            deb("held", "2:3-1", "i386", ("held", "2:3-1")),
         ];
         let observation = parse(STATUS_FILE);
         assert_eq!(observation.facts, expected.map(Fact::Package));

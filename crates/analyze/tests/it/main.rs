@@ -1,0 +1,4 @@
+//! The analyzers beside independent readers of the same formats.
+
+#[cfg(test)]
+mod dpkg_query;
