@@ -163,6 +163,7 @@ impl Database<'_> {
             return Err(Damage::TooLarge(len.into()));
         }
         let len = len as usize;
+        value.reserve_exact(len);
         let mut next = first;
         let mut page = Vec::new();
         while value.len() < len {

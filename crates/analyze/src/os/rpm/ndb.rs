@@ -50,6 +50,9 @@ pub fn read(source: &dyn ReadAt, visit: &mut Visit<'_>) -> Result<(), Damage> {
         // The first page begins with the file header; a last page that is cut off is read as far as it goes.
         let end = (start / PAGE_SIZE + 1) * PAGE_SIZE;
         let there = source.len().saturating_sub(start).min(end - start);
+        if there == 0 {
+            return Err(Damage::Truncated("the end of its slots"));
+        }
         page.resize(usize::try_from(there).unwrap_or(0), 0);
         source.read_at(start, &mut page).map_err(|error| Damage::of_read(&error, "the end of its slots"))?;
         if !page.chunks_exact(SLOT_SIZE).any(|slot| slot.starts_with(SLOT_MAGIC)) {

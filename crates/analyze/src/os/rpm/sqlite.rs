@@ -25,6 +25,8 @@ pub const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_SIZE: usize = 100;
 const INTERIOR: u8 = 5;
 const LEAF: u8 = 13;
+/// Most tables and indexes that are gone through to find the table of packages; rpm makes about 60.
+const SCHEMA_MAX: u32 = 10_000;
 /// The smallest usable size of a page (section 1.3.4).
 const USABLE_MIN: u32 = 480;
 
@@ -39,16 +41,20 @@ pub fn read(
     let mut database = Database::open(source, wal)?;
     let mut root = None;
     let mut first_damage = None;
-    let mut fresh = true;
+    let mut schema_records = 0;
     let _ = database.walk(1, &mut |record| {
-        fresh = false;
+        schema_records += 1;
         match record {
             Ok(payload) => root = root.or_else(|| root_of_packages(payload)),
             Err(damage) => first_damage = first_damage.take().or(Some(damage)),
         }
-        if root.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if root.is_some() || schema_records > SCHEMA_MAX {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
-    if fresh {
+    if schema_records == 0 {
         // A database in which no table was ever made: its log may hold all, and without one there is nothing.
         return Ok(());
     }
@@ -181,7 +187,7 @@ impl<'a> Database<'a> {
         let (_row, rest) = varint(rest).ok_or_else(damaged)?;
         // Even an empty cell takes four bytes of its page.
         self.budget = self.budget.saturating_sub(4);
-        if size > HEADER_MAX {
+        if size > HEADER_MAX.min(u64::from(self.pages) * u64::from(self.page_size)) {
             return Err(Damage::TooLarge(size));
         }
         let size = usize::try_from(size).map_err(|_| damaged())?;
@@ -199,6 +205,7 @@ impl<'a> Database<'a> {
         if local == size {
             return Ok(());
         }
+        payload.reserve_exact(size - local);
         let mut next = ByteOrder::Big.u32(rest, local).ok_or_else(damaged)?;
         let mut overflow = Vec::new();
         while payload.len() < size {

@@ -76,11 +76,20 @@ fn files_on_disk_read_as_those_in_memory() {
 
 #[test]
 fn the_golden_lists_are_what_rpm_reads() {
-    let databases = [("rpmdb.sqlite", "sqlite", "rpmdb.sqlite"), ("Packages.le", "bdb_ro", "Packages")];
-    for (name, backend, as_name) in databases {
+    let (sqlite, log) = (("rpmdb.sqlite", "rpmdb.sqlite"), ("rpmdb.sqlite-wal", "rpmdb.sqlite-wal"));
+    for (files, backend, list) in [
+        (&[sqlite][..], "sqlite", "packages.tsv"),
+        (&[sqlite, log], "sqlite", "packages-after-log.tsv"),
+        (&[("Packages.db", "Packages.db")], "ndb", "packages.tsv"),
+        (&[("Packages.le", "Packages")], "bdb_ro", "packages.tsv"),
+        (&[("Packages.be", "Packages")], "bdb_ro", "packages.tsv"),
+        (&[("Packages.inline", "Packages")], "bdb_ro", "packages.tsv"),
+    ] {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(as_name), fixture(name)).unwrap();
+        for (name, as_name) in files {
+            fs::write(directory.path().join(as_name), fixture(name)).unwrap();
+        }
         let Some(oracle) = real::oracle("packages", directory.path(), backend) else { return };
-        assert_eq!(oracle, golden("packages.tsv"), "{name}");
+        assert_eq!(oracle, golden(list), "{files:?}");
     }
 }

@@ -399,6 +399,11 @@ fn random_damage_is_survived() {
             let observation = parse_bytes(&bytes, None);
             assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
             assert!(packages(&observation).len() <= 2 * 28 && observation.problems.len() <= 5, "{name}");
+            if round % 10 == 0 {
+                let mut reader = bytes.as_slice();
+                let blob = crate::Content::new(&mut reader, bytes.len() as u64, 0).into_blob().unwrap();
+                assert_eq!(parse(&blob, None), observation, "{name}: on disk it reads otherwise");
+            }
             with_problems += usize::from(!observation.problems.is_empty());
             if name == "rpmdb.sqlite" {
                 parse_bytes(&bytes, Some(&log));
