@@ -9,8 +9,8 @@
 //! all of them are reported.
 //!
 //! A write-ahead log belongs to `rpmdb.sqlite` even when it lies in another layer. What it commits is only
-//! known together with the database, so both are read at the end. A log that cannot be put on its database is
-//! a problem, since it hides packages. The form of a database is told by its first bytes, not by its name.
+//! known together with the database, so both are read at the end; a package that only the log brings is
+//! recorded by the log. A log that cannot be put on its database is a problem, since it hides packages. The form of a database is told by its first bytes, not by its name.
 //!
 //! No SQL engine and no library of Berkeley DB runs here, and rpm's indexes are not read.
 
@@ -26,7 +26,9 @@ pub mod wal;
 #[cfg(test)]
 mod tests;
 
-use model::{Problem, ProblemCode};
+use std::collections::HashSet;
+
+use model::{Package, Problem, ProblemCode};
 
 use crate::{Analyzer, Blob, Content, Entry, EntryKind, Fact, FileView, Files, Merged, Observation, Want};
 use collect::Collector;
@@ -132,15 +134,11 @@ impl Analyzer for RpmAnalyzer {
         let rebuilt = DIRECTORIES.map(|directory| with_log(files, directory, &mut merged.problems));
         let mut chosen: Vec<FileView<'_>> = files.get(MANIFEST).into_iter().collect();
         for (directory, rebuilt) in DIRECTORIES.iter().zip(&rebuilt) {
-            let candidates = DATABASES.iter().filter_map(|name| {
-                let view = files.get(&format!("{directory}/{name}"))?;
-                let observation = rebuilt.as_ref().filter(|_| *name == SQLITE).unwrap_or(view.observation);
-                Some(FileView { observation, ..view })
+            let mut candidates = DATABASES.iter().map(|name| match rebuilt {
+                Some(both) if *name == SQLITE => both.views(files, directory),
+                _ => files.get(&format!("{directory}/{name}")).into_iter().collect(),
             });
-            let has_packages = |view: &FileView<'_>| {
-                view.observation.facts.iter().any(|fact| matches!(fact, Fact::Package(_)))
-            };
-            chosen.extend(candidates.into_iter().find(has_packages));
+            chosen.extend(candidates.find(|views| views.iter().any(has_packages)).into_iter().flatten());
         }
         merged.add_database(&Files::new(chosen));
     }
@@ -206,16 +204,35 @@ fn log_of<'a>(files: &Files<'a>, directory: &str) -> Option<Log<'a>> {
     }
 }
 
-/// The database of a directory as its log leaves it; `None` when there is no log, or when it cannot be put on
-/// the database.
-fn with_log(files: &Files<'_>, directory: &str, problems: &mut Vec<Problem>) -> Option<Observation> {
+/// A database as its log leaves it.
+struct Rebuilt {
+    /// What the database holds without the log, too.
+    database: Observation,
+    /// The packages that only the log brings: it is the file that records them, in its own layer.
+    log: Observation,
+}
+
+impl Rebuilt {
+    fn views<'a>(&'a self, files: &Files<'a>, directory: &str) -> Vec<FileView<'a>> {
+        [(SQLITE, &self.database), (SQLITE_LOG, &self.log)]
+            .into_iter()
+            .filter_map(|(name, observation)| {
+                let view = files.get(&format!("{directory}/{name}"))?;
+                Some(FileView { observation, ..view })
+            })
+            .collect()
+    }
+}
+
+/// Puts the log of a directory on its database; `None` when there is no log, or when that cannot be done.
+fn with_log(files: &Files<'_>, directory: &str, problems: &mut Vec<Problem>) -> Option<Rebuilt> {
     let log = log_of(files, directory)?;
     let (database_path, log_path) = (format!("{directory}/{SQLITE}"), format!("{directory}/{SQLITE_LOG}"));
     let mut problem = |code, text: &str| problems.push(Problem::new(code, text).at_path(log_path.clone()));
-    if files.get(&database_path).is_none() {
+    let Some(alone) = files.get(&database_path) else {
         problem(ProblemCode::FileCorrupt, "rpm database log: the database that it belongs to is not there");
         return None;
-    }
+    };
     let log = match log {
         Log::Kept(bytes) => Some(bytes),
         Log::Marked => files.raw(&log_path),
@@ -230,11 +247,23 @@ fn with_log(files: &Files<'_>, directory: &str, problems: &mut Vec<Problem>) -> 
         problem(ProblemCode::FileCorrupt, "rpm database log: it changed between two readings");
         return None;
     };
-    let observation = parse(&database, Some((&wal, &log)));
-    for found in &observation.problems {
-        problems.push(found.clone().at_path(database_path.clone()));
+    let mut together = parse(&database, Some((&wal, &log)));
+    for found in std::mem::take(&mut together.problems) {
+        problems.push(found.at_path(database_path.clone()));
     }
-    Some(observation)
+    let known: HashSet<&Package> = alone.observation.facts.iter().filter_map(package_of).collect();
+    let is_new = |fact: &Fact| package_of(fact).is_some_and(|package| !known.contains(package));
+    let (new, old) = together.facts.into_iter().partition(is_new);
+    let of = |facts| Observation { facts, problems: Vec::new() };
+    Some(Rebuilt { database: of(old), log: of(new) })
+}
+
+fn package_of(fact: &Fact) -> Option<&Package> {
+    if let Fact::Package(package) = fact { Some(package) } else { None }
+}
+
+fn has_packages(view: &FileView<'_>) -> bool {
+    view.observation.facts.iter().any(|fact| package_of(fact).is_some())
 }
 
 fn read_all(blob: &Blob) -> std::io::Result<Vec<u8>> {

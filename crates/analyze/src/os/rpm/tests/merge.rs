@@ -90,7 +90,7 @@ fn wants_the_databases_and_nothing_else() {
 fn a_log_is_put_on_its_database() {
     let (database, log) = (database(&["a", "b"]), log_of(&["b", "c"]));
     check(&[(DATABASE, &database)], &[("a", DATABASE), ("b", DATABASE)], &[]);
-    check(&[(DATABASE, &database), (LOG, &log)], &[("b", DATABASE), ("c", DATABASE)], &[]);
+    check(&[(DATABASE, &database), (LOG, &log)], &[("b", DATABASE), ("c", LOG)], &[]);
     check(&[(DATABASE, &database), (LOG, b"")], &[("a", DATABASE), ("b", DATABASE)], &[]);
     check(&[(DATABASE, &database), (LOG, &log[..500])], &[("a", DATABASE), ("b", DATABASE)], &[]);
     check(&[(DATABASE, b""), (LOG, b"")], &[], &[]);
@@ -100,7 +100,7 @@ fn a_log_is_put_on_its_database() {
     let frames: [(u32, u32, &[u8]); 2] = [(1, 0, &database[..PAGE]), (2, 2, &database[PAGE..])];
     let log = encode::log(ByteOrder::Big, &frames);
     for database in [&b""[..], &fresh] {
-        check(&[(DATABASE, database), (LOG, &log)], &[("a", DATABASE), ("b", DATABASE)], &[]);
+        check(&[(DATABASE, database), (LOG, &log)], &[("a", LOG), ("b", LOG)], &[]);
         assert_eq!(observe(DATABASE, database).problems, []);
     }
 }
@@ -115,7 +115,7 @@ fn a_large_log_is_read_again() {
     assert!(log.len() as u64 > crate::os::rpm::LOG_KEPT_MAX);
     assert!(matches!(observe(LOG, &log).facts[..], [Fact::Text(_)]));
     let files = [(DATABASE, database.as_slice()), (LOG, log.as_slice())];
-    check(&files, &[("c", DATABASE)], &[]);
+    check(&files, &[("c", LOG)], &[]);
     for missing in [DATABASE, LOG] {
         let merged = finish(&files, |path| path != missing);
         check_merged(&merged, &[("a", DATABASE)], &[(ProblemCode::LinkUnresolved, LOG)]);
