@@ -23,8 +23,13 @@ enum Token<'a> {
 
 /// Compares two texts; `Equal` for identical ones only.
 pub fn compare(a: &str, b: &str) -> Ordering {
-    let mut left = skip_v(a.as_bytes());
-    let mut right = skip_v(b.as_bytes());
+    compare_bytes(a.as_bytes(), b.as_bytes())
+}
+
+/// [`compare`] for a part of a text.
+pub(super) fn compare_bytes(a: &[u8], b: &[u8]) -> Ordering {
+    let mut left = skip_v(a);
+    let mut right = skip_v(b);
     loop {
         let x = next(&mut left);
         let y = next(&mut right);

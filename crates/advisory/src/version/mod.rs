@@ -1,9 +1,10 @@
 //! Version orders, one file per scheme, in ONE list ([`SCHEMES`]).
 //!
-//! Each order is total over all texts: what a scheme does not define sorts below everything that it
-//! defines, in the order of [`generic`]. (Falling back pair by pair instead would make circles: with `x`
-//! undefined, `1 < 2` by the scheme, but `2 < x < 1` by two fallbacks.) Nothing here allocates, panics, or
-//! turns digits into machine integers: a run of digits may be of any length.
+//! Each order is total over all texts. Where a scheme's own algorithm takes any text (apk, deb, rpm) it is
+//! used for any; elsewhere, what the scheme does not define sorts below everything that it defines, in the
+//! order of [`generic`]. (Falling back pair by pair instead would make circles: with `x` undefined, `1 < 2`
+//! by the scheme, but `2 < x < 1` by two fallbacks.) Nothing here allocates, panics, or turns digits into
+//! machine integers: a run of digits may be of any length.
 
 use std::cmp::Ordering;
 
@@ -29,8 +30,8 @@ pub trait Scheme: Send + Sync {
     /// version (`1.0` and `1.0.0` in PyPI).
     fn compare(&self, a: &str, b: &str) -> Ordering;
 
-    /// False when the scheme does not define this text; it then sorts below every version that the scheme
-    /// defines, by the generic order among its like, and the match is reported as less certain.
+    /// False when the scheme does not define this text. It has a place in the order all the same, but a match
+    /// that rests on it, be it the installed version or a bound of a range, is less certain.
     fn is_valid(&self, version: &str) -> bool;
 }
 
@@ -62,7 +63,8 @@ fn compare_parsed<'a, T>(
 fn compare_digits(a: &[u8], b: &[u8]) -> Ordering {
     let a = trim_zeros(a);
     let b = trim_zeros(b);
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    // Byte by byte: calling memcmp costs more than a few digits are worth.
+    a.len().cmp(&b.len()).then_with(|| a.iter().cmp(b))
 }
 
 fn trim_zeros(digits: &[u8]) -> &[u8] {
@@ -91,25 +93,6 @@ fn skip_common<'a, 'b>(a: &'a [u8], b: &'b [u8]) -> (&'a [u8], &'b [u8]) {
     let (start, _) = a.split_at_checked(common).unwrap_or_default();
     let end = start.iter().rposition(|byte| !byte.is_ascii_alphanumeric()).map_or(0, |place| place + 1);
     (a.get(end..).unwrap_or_default(), b.get(end..).unwrap_or_default())
-}
-
-/// The bytes that a scheme allows: ASCII letters, digits and `others`.
-const fn letters_digits_and(others: &[u8]) -> [bool; 256] {
-    let mut set = [false; 256];
-    let mut byte = 0_u8;
-    loop {
-        set[byte as usize] = byte.is_ascii_alphanumeric();
-        if byte == u8::MAX {
-            break;
-        }
-        byte += 1;
-    }
-    let mut place = 0;
-    while place < others.len() {
-        set[others[place] as usize] = true;
-        place += 1;
-    }
-    set
 }
 
 /// Compares two parts without regard to ASCII case.

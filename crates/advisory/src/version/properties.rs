@@ -86,8 +86,14 @@ fn check_total(compare: &dyn Fn(&str, &str) -> Ordering, texts: [&str; 3]) -> Re
     Ok(())
 }
 
+/// The schemes whose own algorithm does not take any text.
+const UNDEFINED_BELOW: [&str; 3] = ["npm", "pypi", "semver"];
+
 fn check_scheme(scheme: &dyn Scheme, texts: [&str; 3]) -> Result<(), TestCaseError> {
     check_total(&|a, b| scheme.compare(a, b), texts)?;
+    if !UNDEFINED_BELOW.contains(&scheme.name()) {
+        return Ok(());
+    }
     for a in texts {
         for b in texts {
             let expected = match (scheme.is_valid(a), scheme.is_valid(b)) {
@@ -199,15 +205,21 @@ fn rpm_agrees_with_rpm_version() {
 
 #[test]
 fn deb_agrees_with_debversion() {
-    check_oracle("deb", "([01]:)?[0-2][0-2a-c.+~]{0,5}(-[0-2a-c.+~]{1,4})?", |a, b| {
+    check_oracle("deb", "([01]:)?[0-2]([0-2a-c.+~]{0,4}[0-2])?(-[0-2a-c.+~]{0,3}[0-2])?", |a, b| {
         let parse = |text: &str| {
-            // It takes empty parts, epochs that are no numbers and revisions with colons, which dpkg refuses.
-            let revision = text.rsplit_once('-').map(|(_, revision)| revision);
-            let whole = epoch_is_number(text)
-                && !text.ends_with(':')
-                && revision.is_none_or(|revision| !revision.is_empty() && !revision.contains(':'));
-            let version = text.parse::<debversion::Version>().ok().filter(|_| whole)?;
-            version.upstream_version.starts_with(|c: char| c.is_ascii_alphanumeric()).then_some(version)
+            // It takes epochs that are no numbers and revisions with colons, which dpkg refuses, and where a
+            // part ends without a digit it does not know the 0 that dpkg sees there (`1a` = `1a0`).
+            let (_, version) = text.split_once(':').unwrap_or(("", text));
+            let (upstream, revision) = version.rsplit_once('-').unwrap_or((version, "0"));
+            let bounded = |part: &str| {
+                part.starts_with(|c: char| c.is_ascii_alphanumeric())
+                    && part.ends_with(|c: char| c.is_ascii_digit())
+            };
+            let asked = epoch_is_number(text)
+                && bounded(upstream)
+                && revision.ends_with(|c: char| c.is_ascii_digit())
+                && !revision.contains(':');
+            text.parse::<debversion::Version>().ok().filter(|_| asked)
         };
         Some(parse(a)?.cmp(&parse(b)?))
     });

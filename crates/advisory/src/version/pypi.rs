@@ -47,18 +47,23 @@ struct Version<'a> {
 }
 
 fn parse(text: &str) -> Option<Version<'_>> {
-    let mut rest = text.trim().as_bytes();
+    let mut rest = text.trim_matches(|c: char| !c.is_ascii_graphic() && c.is_whitespace()).as_bytes();
     if let [b'v' | b'V', tail @ ..] = rest {
         rest = tail;
     }
-    let epoch = match split_digits(rest) {
-        (epoch, [b'!', tail @ ..]) if !epoch.is_empty() => {
-            rest = tail;
-            epoch
-        }
-        _ => &[],
-    };
+    let (first, tail) = split_digits(rest);
+    if first.is_empty() {
+        return None;
+    }
+    let mut epoch = &[][..];
+    if let [b'!', tail @ ..] = tail {
+        epoch = first;
+        rest = tail;
+    }
     let (release, tail) = split_release(rest)?;
+    if tail.is_empty() {
+        return Some(Version { epoch, release, pre: None, post: None, dev: None, local: None });
+    }
     rest = tail;
     let pre = take_phase(&mut rest, &PRE);
     let post = take_implicit_post(&mut rest).or_else(|| take_phase(&mut rest, &POST).map(|(_, n)| n));

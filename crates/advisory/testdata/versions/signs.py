@@ -13,7 +13,7 @@ What is asked:
     rpm     rpm.labelCompare                            a Python with rpm's module: Debian's python3-rpm; $RPM_PYTHON
                                                         (default /usr/bin/python3)
     pypi    packaging.version.Version                   `pip install packaging` for the Python that runs this
-    npm     require('semver').compare(a, b, {loose})    `npm install semver` in a folder named by $NODE_PATH/..
+    npm     require('semver').compare(a, b, {loose})    `npm install semver`; $NODE_PATH names its node_modules
     semver  require('semver').compare(a, b), strict     the same
     apk     apk version -t                              apk-tools 3; $APK is the command (default `apk`), which may
                                                         have arguments: APK='chroot /alpine apk'
@@ -51,7 +51,7 @@ def ask_dpkg(pairs):
     for a, b in pairs:
         for operator, sign in (("lt", "<"), ("eq", "="), ("gt", ">")):
             answer = run(["dpkg", "--compare-versions", a, operator, b])
-            if "error" in answer.stderr or "bad syntax" in answer.stderr and "does not start with digit" not in answer.stderr:
+            if "error" in answer.stderr:
                 raise ValueError(f"dpkg refuses {a} or {b}: {answer.stderr.strip()}")
             if answer.returncode == 0:
                 yield sign
