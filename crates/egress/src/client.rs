@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::{
     Certificate, NoProxy, Proxy, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{CONTENT_LENGTH, HeaderMap},
+    header::{CONTENT_LENGTH, HeaderMap, LOCATION},
 };
 use rustls::crypto::aws_lc_rs;
 use url::Host;
@@ -25,6 +25,9 @@ use crate::{
 
 /// Always reached directly, whatever `NO_PROXY` says: a proxy has another loopback.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// Bytes of one HTTP/2 download that may be under way.
+const STREAM_WINDOW: u32 = 2 << 20;
 
 /// An outbound HTTP client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
@@ -91,7 +94,10 @@ impl Client {
                 .no_proxy()
                 .connect_timeout(config.connect_timeout)
                 .read_timeout(config.read_timeout)
-                .tcp_nodelay(true);
+                .tcp_nodelay(true)
+                // HTTP/2's own windows of 64 KiB would make the distance the limit of every download.
+                .http2_initial_stream_window_size(STREAM_WINDOW)
+                .http2_initial_connection_window_size(4 * STREAM_WINDOW);
             builder = if system_roots {
                 builder.tls_certs_merge(certificates.iter().cloned())
             } else {
@@ -183,7 +189,8 @@ impl Client {
             let replay = request.replay();
             let response = self.exchange(request).await?;
             let Some(sent) = replay else { return Ok(response) };
-            match redirect::next(&sent, &response)? {
+            let location = response.headers().get(LOCATION);
+            match redirect::next(&sent, response.status(), location)? {
                 Some(next) => request = next,
                 None => return Ok(response),
             }

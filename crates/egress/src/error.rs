@@ -172,11 +172,14 @@ fn find<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T> {
     chain(error).find_map(|e| e.downcast_ref::<T>())
 }
 
-/// `io::Error` hides the error that it wraps from `source()`, which shows that error's own source instead.
+/// An `io::Error` leaves the error that it wraps out of its `source()`, and may wrap another of its kind.
 fn find_in_io<T: StdError + 'static>(error: &reqwest::Error) -> bool {
-    chain(error)
-        .filter_map(|e| e.downcast_ref::<std::io::Error>()?.get_ref())
-        .any(|inner| inner.downcast_ref::<T>().is_some())
+    chain(error).filter_map(|e| e.downcast_ref::<std::io::Error>()).any(|io| {
+        let wrapped = std::iter::successors(io.get_ref(), |inner| {
+            inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
+        });
+        wrapped.into_iter().any(|inner| inner.downcast_ref::<T>().is_some())
+    })
 }
 
 /// The last error of the chain says what happened; those above it repeat "client error" and the URL.

@@ -275,7 +275,7 @@ impl OciError {
                 "Such content is refused to keep memory and time bounded; check that the image is meant to be this large."
             }
             Self::Unauthorized { with_credentials: false, .. } => {
-                "Log in to the registry (docker login, podman login or skopeo login), or give a user name and password."
+                "Check the name, since some registries answer like this for what does not exist; else log in (docker login, podman login or skopeo login), or give a user name and password."
             }
             Self::Unauthorized { .. } => "Check the user name and the password or token for this registry.",
             Self::Forbidden { .. } => "Ask for the right to pull from this repository.",

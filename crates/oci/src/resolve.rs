@@ -47,7 +47,8 @@ pub(crate) fn resolve(store: Arc<dyn BlobStore>, root: Root, wish: Wish) -> Resu
         Root::Descriptor(descriptor) => Step::Load(descriptor),
         Root::Choice(manifests) => Step::Choose(manifests),
     };
-    for _ in 0..=2 * INDEX_DEPTH + 2 {
+    // Three steps for each index (load, parse, choose), two for the image.
+    for _ in 0..3 * INDEX_DEPTH + 2 {
         next = match next {
             Step::Load(descriptor) => {
                 let what = format!("manifest {} of {}", descriptor.digest, wish.reference);

@@ -74,6 +74,7 @@ pub struct VerifyingReader<R> {
     expected: Digest,
     size: Option<u64>,
     read: u64,
+    broken: bool,
     what: String,
 }
 
@@ -81,7 +82,7 @@ impl<R: Read> VerifyingReader<R> {
     /// Wraps a reader of `what`, which must have `expected` as digest and, where known, `size` bytes.
     pub fn new(inner: R, expected: Digest, size: Option<u64>, what: impl Into<String>) -> Self {
         let hasher = Some(Hasher::new(expected.algorithm()));
-        Self { inner, hasher, expected, size, read: 0, what: what.into() }
+        Self { inner, hasher, expected, size, read: 0, broken: false, what: what.into() }
     }
 
     /// Bytes passed through so far.
@@ -105,6 +106,19 @@ impl<R: Read> VerifyingReader<R> {
             }
         }
         Ok(self.read)
+    }
+
+    /// The reason behind an error of a reader above this one, such as a decompressor: the error itself when it
+    /// comes from this crate, else what is wrong with the bytes beneath when reading the rest shows something,
+    /// else the error.
+    pub fn explain(&mut self, error: io::Error) -> io::Error {
+        if OciError::in_io(&error).is_some() {
+            return error;
+        }
+        match self.finish() {
+            Err(reason) if OciError::in_io(&reason).is_some() => reason,
+            _ => error,
+        }
     }
 
     fn size_mismatch(&self, expected: u64) -> io::Error {
@@ -131,10 +145,18 @@ impl<R: Read> Read for VerifyingReader<R> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let n = self.inner.read(buffer)?;
-        if n == 0 {
-            return self.end();
+        if self.broken {
+            return Err(io::Error::other(format!("reading {} failed before", self.what)));
         }
+        let n = match self.inner.read(buffer) {
+            Ok(0) => return self.end(),
+            Ok(n) => n,
+            Err(e) => {
+                // What comes after an error is not the rest of the stream, and its end no end.
+                self.broken = e.kind() != io::ErrorKind::Interrupted;
+                return Err(e);
+            }
+        };
         if let (Some(hasher), Some(bytes)) = (&mut self.hasher, buffer.get(..n)) {
             hasher.update(bytes);
         }
@@ -178,6 +200,41 @@ mod tests {
             digest_of(Algorithm::Sha256, b"").to_string(),
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
+    }
+
+    /// Yields some bytes, then fails once, then seems to be at its end.
+    struct Failing(Vec<Option<&'static [u8]>>);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.pop() {
+                Some(Some(bytes)) => (&mut &bytes[..]).read(buffer),
+                Some(None) => Err(OciError::BlobMissing { what: "it".into() }.into()),
+                None => Ok(0),
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_is_no_end() {
+        let digest = digest_of(Algorithm::Sha256, b"abc");
+        let mut reader = VerifyingReader::new(Failing(vec![None, Some(b"abc")]), digest, Some(3), "it");
+        assert_eq!(OciError::in_io(&reader.finish().unwrap_err()).unwrap().code(), "blob-missing");
+        assert!(OciError::in_io(&reader.finish().unwrap_err()).is_none());
+        assert!(!reader.is_verified());
+    }
+
+    #[test]
+    fn explains_errors_of_readers_above() {
+        let above = || io::Error::other("broken gzip");
+        let code = |e: io::Error| OciError::in_io(&e).map_or("none", OciError::code);
+        let reader = |content: &'static [u8]| {
+            VerifyingReader::new(content, digest_of(Algorithm::Sha256, b"abc"), Some(3), "it")
+        };
+        assert_eq!(code(reader(b"abc").explain(above())), "none");
+        assert_eq!(code(reader(b"abd").explain(above())), "digest-mismatch");
+        let own = OciError::BlobMissing { what: "it".into() }.into();
+        assert_eq!(code(reader(b"abd").explain(own)), "blob-missing");
     }
 
     #[test]

@@ -4,7 +4,13 @@
 //! Base64 `user:password` or an identity token, `credHelpers` and `credsStore` naming programs that are asked
 //! with the `docker-credential-helpers` protocol.
 
-use std::{collections::HashMap, fmt, io, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_STANDARD_NO_PAD};
 use serde::Deserialize;
@@ -68,6 +74,8 @@ pub enum CredentialSource {
 pub struct ConfigFiles {
     /// The files, whether they exist or not.
     pub paths: Vec<PathBuf>,
+    /// Where credential helpers are, instead of on the search path.
+    pub helper_dir: Option<PathBuf>,
 }
 
 impl ConfigFiles {
@@ -87,7 +95,7 @@ impl ConfigFiles {
             read("XDG_RUNTIME_DIR").map(|dir| dir.join("containers/auth.json")),
             config.map(|dir| dir.join("containers/auth.json")),
         ];
-        Self { paths: paths.into_iter().flatten().collect() }
+        Self { paths: paths.into_iter().flatten().collect(), helper_dir: None }
     }
 }
 
@@ -111,7 +119,7 @@ impl CredentialSource {
                         why: format!("{}: {why}", path.display()),
                     };
                     let Some(config) = load_config(path).await.map_err(error)? else { continue };
-                    if let Some(found) = config.find(registry, repository).await.map_err(error)? {
+                    if let Some(found) = config.find(registry, repository, files).await.map_err(error)? {
                         return Ok(Some(found));
                     }
                 }
@@ -146,7 +154,7 @@ struct Auth {
 }
 
 /// Reads a configuration file; `None` when it is not there. The error never quotes its content.
-async fn load_config(path: &std::path::Path) -> Result<Option<Config>, String> {
+async fn load_config(path: &Path) -> Result<Option<Config>, String> {
     let length = match tokio::fs::metadata(path).await {
         Ok(metadata) => metadata.len(),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -167,10 +175,15 @@ async fn load_config(path: &std::path::Path) -> Result<Option<Config>, String> {
 }
 
 impl Config {
-    async fn find(&self, registry: &str, repository: &str) -> Result<Option<Credentials>, String> {
+    async fn find(
+        &self,
+        registry: &str,
+        repository: &str,
+        files: &ConfigFiles,
+    ) -> Result<Option<Credentials>, String> {
         let wanted = normal_key(registry);
         if let Some((key, helper)) = self.cred_helpers.iter().find(|(key, _)| normal_key(key) == wanted) {
-            return ask_helper(helper, key).await;
+            return ask_helper(helper, key, files).await;
         }
         // Podman's keys may hold a part of the repository; the longest that fits wins.
         let full = format!("{wanted}/{repository}");
@@ -191,7 +204,7 @@ impl Config {
             return Ok(None);
         }
         let key = if wanted == "docker.io" { HUB_KEY } else { registry };
-        ask_helper(&self.creds_store, key).await
+        ask_helper(&self.creds_store, key, files).await
     }
 }
 
@@ -239,7 +252,7 @@ struct HelperAnswer {
 }
 
 /// Asks `docker-credential-<helper>`; `None` when it knows nothing.
-async fn ask_helper(helper: &str, key: &str) -> Result<Option<Credentials>, String> {
+async fn ask_helper(helper: &str, key: &str, files: &ConfigFiles) -> Result<Option<Credentials>, String> {
     // A name, not a path: the configuration may come from a shared home directory.
     let plain = !helper.is_empty()
         && helper.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
@@ -247,7 +260,8 @@ async fn ask_helper(helper: &str, key: &str) -> Result<Option<Credentials>, Stri
         return Err("the name of the credential helper is not a plain name".to_owned());
     }
     let program = format!("docker-credential-{helper}");
-    let asked = tokio::time::timeout(HELPER_TIME, run_helper(&program, key)).await;
+    let path = files.helper_dir.as_ref().map_or_else(|| PathBuf::from(&program), |dir| dir.join(&program));
+    let asked = tokio::time::timeout(HELPER_TIME, run_helper(&path, key)).await;
     let output = match asked {
         Err(_) => return Err(format!("{program} did not answer within {} s", HELPER_TIME.as_secs())),
         Ok(Err(e)) => return Err(format!("{program} could not be run: {e}")),
@@ -270,7 +284,7 @@ async fn ask_helper(helper: &str, key: &str) -> Result<Option<Credentials>, Stri
     })
 }
 
-async fn run_helper(program: &str, key: &str) -> io::Result<std::process::Output> {
+async fn run_helper(program: &Path, key: &str) -> io::Result<std::process::Output> {
     let mut child = Command::new(program)
         .arg("get")
         .stdin(Stdio::piped())
@@ -294,7 +308,7 @@ mod tests {
 
     async fn check(config: &str, registry: &str, repository: &str, expected: Option<(&str, &str)>) {
         let config: Config = serde_json::from_str(config).unwrap();
-        let found = config.find(registry, repository).await.unwrap();
+        let found = config.find(registry, repository, &ConfigFiles::default()).await.unwrap();
         let expected = expected.map(|(user, password)| match user {
             "<token>" => Credentials::IdentityToken(password.to_owned()),
             _ => Credentials::basic(user, password),
@@ -325,7 +339,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.json");
         std::fs::write(&path, r#"{"auths":{"r.io":{"auth":"hunter2 is no base64"}}}"#).unwrap();
-        let source = CredentialSource::ConfigFiles(ConfigFiles { paths: vec![path] });
+        let source = CredentialSource::ConfigFiles(ConfigFiles { paths: vec![path], helper_dir: None });
         let error = source.find("r.io", "a").await.unwrap_err();
         assert_eq!(error.code(), "credentials-unusable");
         assert!(!error.to_string().contains("hunter2"), "{error}");
@@ -333,8 +347,49 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn refuses_helpers_with_a_path() {
-        assert!(ask_helper("../evil", "r.io").await.unwrap_err().contains("plain name"));
-        assert!(ask_helper("nonexistent-helper", "r.io").await.unwrap_err().contains("could not be run"));
+        let files = ConfigFiles::default();
+        assert!(ask_helper("../evil", "r.io", &files).await.unwrap_err().contains("plain name"));
+        assert!(
+            ask_helper("nonexistent-helper", "r.io", &files).await.unwrap_err().contains("could not be run")
+        );
+    }
+
+    /// Has another process write the helper: one that this process wrote could be "busy" when it is run.
+    fn write_helper(dir: &Path, body: &str) {
+        let path = dir.join("docker-credential-test");
+        let script = format!("cat > '{0}' <<'END'\n#!/bin/sh\n{body}\nEND\nchmod +x '{0}'", path.display());
+        assert!(std::process::Command::new("/bin/sh").args(["-c", &script]).status().unwrap().success());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn asks_helpers() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ConfigFiles { paths: Vec::new(), helper_dir: Some(dir.path().to_owned()) };
+        let cases = [
+            (r#"read key; echo "{\"Username\":\"$1\",\"Secret\":\"$key\"}""#, Ok(Some(("get", "r.io")))),
+            (r#"echo '{"ServerURL":"x","Username":"<token>","Secret":"t"}'"#, Ok(Some(("<token>", "t")))),
+            (r#"echo '{"Username":"","Secret":""}'"#, Ok(None)),
+            ("echo credentials not found in native keychain; exit 1", Ok(None)),
+            ("echo hunter2; echo hunter2 >&2; exit 3", Err("failed")),
+            ("echo hunter2", Err("no valid answer")),
+        ];
+        for (body, expected) in cases {
+            write_helper(dir.path(), body);
+            let found = ask_helper("test", "r.io", &files).await;
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => {
+                    let expected = expected.map(|(user, secret)| match user {
+                        "<token>" => Credentials::IdentityToken(secret.to_owned()),
+                        user => Credentials::basic(user, secret),
+                    });
+                    assert!(found == expected, "{body}");
+                }
+                (Err(found), Err(expected)) => {
+                    assert!(found.contains(expected) && !found.contains("hunter2"), "{found}");
+                }
+                _ => panic!("{body}"),
+            }
+        }
     }
 
     #[test]

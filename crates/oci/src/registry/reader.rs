@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use tokio::{
-    runtime::Handle,
+    runtime::{Handle, RuntimeFlavor},
     sync::mpsc,
     task::{AbortHandle, JoinHandle},
 };
@@ -29,9 +29,18 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits for a future on the calling thread. Unlike tokio's own ways it never panics, whatever thread it is;
-/// the future must be driven by something else than this thread.
+/// Waits for a future that runs elsewhere, on whatever thread it is called.
+///
+/// On a worker of a runtime the worker's other tasks are handed to another thread first: one of them may
+/// be the very transfer that is waited for.
 fn wait<F: Future>(future: F) -> F::Output {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(|| park_until(future)),
+        _ => park_until(future),
+    }
+}
+
+fn park_until<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);

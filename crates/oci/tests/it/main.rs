@@ -1,4 +1,20 @@
-//! Images opened from every kind of source, and hostile ones refused.
+//! Images opened from every kind of source, real and in code, and hostile ones refused.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod platforms;
+#[cfg(test)]
+mod push;
+#[cfg(test)]
 mod real_images;
+#[cfg(test)]
+mod real_registry;
+#[cfg(test)]
+mod registry_auth;
+#[cfg(test)]
+mod registry_faults;

@@ -294,8 +294,12 @@ fn blob(state: &State, bytes: &Bytes, headers: &HeaderMap) -> Response {
     let start = |after: usize| part.slice(..after.min(part.len()));
     let body = match state.fault(|f| matches!(f, Fault::CutBlob { .. } | Fault::StallBlob { .. })) {
         Some(Fault::CutBlob { after, .. }) => {
-            let cut = io::Error::other("cut on purpose");
-            Body::from_stream(stream::iter([Ok(start(after)), Err(cut)]))
+            // Pausing makes the server send what it has before it hears of the end.
+            let cut = stream::once(async {
+                tokio::task::yield_now().await;
+                Err(io::Error::other("cut on purpose"))
+            });
+            Body::from_stream(stream::iter([Ok(start(after))]).chain(cut))
         }
         Some(Fault::StallBlob { after }) => {
             let sent = stream::iter([Ok::<_, Infallible>(start(after))]);
