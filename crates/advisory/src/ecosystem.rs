@@ -131,6 +131,16 @@ pub fn shard_name(ecosystem: &str) -> Option<ShardName> {
     place(ecosystem).map(|place| place.shard)
 }
 
+/// The export that fills a shard of that name.
+pub fn export_of(shard: &ShardName) -> Option<&'static str> {
+    let of = |base: &&Base| match (base.release, shard.as_str().strip_prefix(base.prefix)) {
+        (Release::None, Some("")) => true,
+        (Release::None, _) | (_, None) => false,
+        (_, Some(rest)) => rest.starts_with('-'),
+    };
+    BASES.iter().find(of).map(|base| base.name)
+}
+
 /// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, all others as
 /// they are. The one who writes rows and the one who looks them up must both go through here.
 pub fn lookup_name<'a>(scheme: &str, name: &'a str) -> Cow<'a, str> {
@@ -254,6 +264,21 @@ mod tests {
         check("SUSE:Linux Enterprise Micro 5.3", "sles-micro-5.3", None);
         check("SUSE:Linux Micro 6.0", "sles-micro-6.0", None);
         check("Azure Linux:3", "azurelinux-3", None);
+    }
+
+    #[test]
+    fn knows_the_export_of_a_shard() {
+        for (shard, export) in [
+            ("debian-12", Some("Debian")),
+            ("sles-micro-5.3", Some("SUSE")),
+            ("opensuse-leap-15.5", Some("openSUSE")),
+            ("pypi", Some("PyPI")),
+            ("pypi-1", None),
+            ("debian", None),
+            ("other", None),
+        ] {
+            assert_eq!(export_of(&ShardName::new(shard).unwrap()), export, "{shard}");
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod range;
 #[cfg(test)]
 mod tests;
 
+pub use self::range::covers;
 use self::{
     conditions::Image,
     identity::{Hit, Origin},

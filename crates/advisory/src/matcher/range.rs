@@ -6,8 +6,10 @@
 
 use std::{cmp::Ordering, fmt};
 
+use model::advisory::{Event, Range};
+
 use crate::{
-    shard::{EventKind, Events, Row},
+    shard::{EventKind, Row},
     version::Scheme,
 };
 
@@ -85,7 +87,11 @@ impl fmt::Display for Held<'_> {
 }
 
 /// The part of these events that holds `version`.
-pub(super) fn hold<'a>(events: &Events<'a>, version: &str, order: &Order) -> Option<Held<'a>> {
+pub(super) fn hold<'a>(
+    events: &(impl Iterator<Item = (EventKind, &'a str)> + Clone),
+    version: &str,
+    order: &Order,
+) -> Option<Held<'a>> {
     let (opened_at, from) = opening(events.clone(), version, order)?;
     // The nearest end above the version; a fix wins over a last affected version at the same place.
     let mut fixed: Option<&str> = None;
@@ -139,8 +145,23 @@ pub(super) fn hold<'a>(events: &Events<'a>, version: &str, order: &Order) -> Opt
     })
 }
 
+/// True when a range that is not in a shard yet holds `version`.
+pub fn covers(range: &Range, version: &str, scheme: &'static dyn Scheme) -> bool {
+    let events = range.events.iter().map(|event| match event {
+        Event::Introduced(version) => (EventKind::Introduced, version.as_str()),
+        Event::Fixed(version) => (EventKind::Fixed, version.as_str()),
+        Event::LastAffected(version) => (EventKind::LastAffected, version.as_str()),
+        Event::Limit(version) => (EventKind::Limit, version.as_str()),
+    });
+    hold(&events, version, &Order { scheme, without_epoch: false }).is_some()
+}
+
 /// The greatest `introduced` that is not above the version, and its place.
-fn opening<'a>(events: Events<'a>, version: &str, order: &Order) -> Option<(usize, &'a str)> {
+fn opening<'a>(
+    events: impl Iterator<Item = (EventKind, &'a str)>,
+    version: &str,
+    order: &Order,
+) -> Option<(usize, &'a str)> {
     let mut opening: Option<(usize, &'a str)> = None;
     for (at, (kind, event)) in events.enumerate() {
         if kind != EventKind::Introduced || (event != "0" && order.compare(event, version).is_gt()) {
@@ -178,4 +199,45 @@ pub(super) fn hold_row<'a>(row: &Row<'a>, version: &str, order: &Order) -> Optio
     use model::advisory::FixState::{Fixed, Unstated};
     let whole = !spoken && !matches!(row.fix_state, Unstated | Fixed);
     whole.then_some(Held::All)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::version::semver::Semver;
+
+    /// The specification's own way, on numbers: sort, then walk. Events of one version keep their order.
+    fn walk(events: &[(u8, u8)], version: u8) -> bool {
+        let mut sorted = events.to_vec();
+        // `last_affected` closes after its version, everything else at it.
+        sorted.sort_by_key(|(kind, at)| (*at, *kind == 2));
+        let mut affected = false;
+        for (kind, at) in sorted {
+            match kind {
+                0 if at <= version => affected = true,
+                1 if at <= version => affected = false,
+                2 if at < version => affected = false,
+                _ => {}
+            }
+        }
+        affected
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn two_scans_are_sorting_and_walking(events in vec((0..3_u8, 0..6_u8), 0..7), version in 0..7_u8) {
+            let event = |(kind, at): &(u8, u8)| {
+                let text = if *at == 0 { "0".to_owned() } else { format!("{at}.0.0") };
+                match kind { 0 => Event::Introduced(text), 1 => Event::Fixed(text), _ => Event::LastAffected(text) }
+            };
+            // A last affected version 0 is a version, not the bottom: left out here.
+            let events: Vec<(u8, u8)> = events.into_iter().filter(|(kind, at)| *kind != 2 || *at > 0).collect();
+            let range = Range { events: events.iter().map(event).collect(), ..Range::default() };
+            prop_assert_eq!(covers(&range, &format!("{version}.0.0"), &Semver), walk(&events, version), "{:?}", events);
+        }
+    }
 }

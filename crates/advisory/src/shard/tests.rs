@@ -163,7 +163,12 @@ fn the_newer_of_two_records_stays_and_a_withdrawal_counts() {
     assert_eq!(fixed(&[at("2025", "2"), at("2024", "1")]), [Event::Fixed("2".into())]);
     let gone = Advisory { withdrawn: Some("2025".into()), ..at("2025", "2") };
     assert_eq!(fixed(&[at("2024", "1"), gone.clone()]), []);
-    assert_eq!(fixed(&[gone, at("2024", "1")]), []);
+    assert_eq!(fixed(&[gone.clone(), at("2024", "1")]), []);
+    assert_eq!(fixed(&[gone.clone(), at("2025", "1")]), []);
+    assert_eq!(fixed(&[at("2025", "1"), gone]), []);
+    // Equally old ones are united: exports per release repeat an advisory, or hold a part of it each.
+    let shard = write(dir.path(), &[at("2025", "1"), at("2025", "2"), at("2025", "1")]);
+    assert_eq!((shard.info.advisories, shard.info.rows), (1, 2));
 }
 
 #[test]

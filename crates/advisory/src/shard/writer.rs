@@ -1,7 +1,8 @@
 //! Writes a shard: advisories go in one by one, the file comes out sorted, checksummed and renamed in.
 
 use std::{
-    collections::HashMap,
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -71,6 +72,8 @@ pub struct ShardWriter {
     records: Vec<Record>,
     rows: Vec<RowEntry>,
     arena: Vec<u8>,
+    /// Name and hash of every row, which holds the advisory's number.
+    seen: HashSet<(u32, u64)>,
     block: Vec<u8>,
     block_index: Vec<u8>,
     blocks: Vec<u8>,
@@ -89,6 +92,7 @@ impl ShardWriter {
             records: Vec::new(),
             rows: Vec::new(),
             arena: Vec::new(),
+            seen: HashSet::new(),
             block: Vec::new(),
             block_index: Vec::new(),
             blocks: Vec::new(),
@@ -98,17 +102,23 @@ impl ShardWriter {
 
     /// Adds an advisory with the affected entries that belong into this shard.
     ///
-    /// An id that came before is replaced when this one is as new (by `modified`) or newer, so that two
-    /// exports that overlap are no contradiction. A withdrawn advisory is never stored, and removes an older
-    /// one of its id. Answers whether the advisory is in the shard now.
+    /// Sources overlap, so an id may come more than once: the newest by `modified` stays. Of equally old ones
+    /// the affected entries are united, and one that is withdrawn wins. A withdrawn advisory is never stored.
+    /// Answers whether the advisory is in the shard now.
     pub fn push(&mut self, advisory: &Advisory) -> io::Result<bool> {
-        if let Some(before) =
-            self.by_id.get(advisory.id.as_str()).and_then(|at| self.records.get_mut(*at as usize))
-        {
-            if before.modified > advisory.modified {
-                return Ok(false);
+        let known = self.by_id.get(advisory.id.as_str()).copied();
+        if let Some((index, before)) = known.and_then(|at| Some((at, self.records.get_mut(at as usize)?))) {
+            match before.modified.cmp(&advisory.modified) {
+                Ordering::Greater => return Ok(false),
+                Ordering::Equal if !before.alive => return Ok(false),
+                Ordering::Equal if advisory.withdrawn.is_none() => {
+                    for affected in &advisory.affected {
+                        self.put_row(index, affected, true);
+                    }
+                    return Ok(true);
+                }
+                Ordering::Equal | Ordering::Less => before.alive = false,
             }
-            before.alive = false;
         }
         let index = self.index(self.records.len());
         self.by_id.insert(advisory.id.as_str().into(), index);
@@ -122,7 +132,7 @@ impl ShardWriter {
             row::put_rating(&mut ids, &advisory.severity);
             place = self.put_description(advisory)?;
             for affected in &advisory.affected {
-                self.put_row(index, affected);
+                self.put_row(index, affected, false);
             }
         }
         let title = if alive { advisory.summary.clone() } else { String::new() };
@@ -130,7 +140,7 @@ impl ShardWriter {
         Ok(alive)
     }
 
-    fn put_row(&mut self, advisory: u32, affected: &model::advisory::Affected) {
+    fn put_row(&mut self, advisory: u32, affected: &model::advisory::Affected, only_new: bool) {
         let known = self.ecosystems.iter().position(|known| *known == affected.ecosystem);
         let ecosystem = known.unwrap_or_else(|| {
             self.ecosystems.push(affected.ecosystem.clone());
@@ -148,6 +158,12 @@ impl ShardWriter {
         let start = self.arena.len();
         row::put_row(&mut self.arena, advisory, ecosystem, affected);
         let (sequence, len) = (self.index(self.rows.len()), self.arena.len() - start);
+        let encoded = self.arena.get(start..).unwrap_or_default();
+        let is_new = self.seen.insert((name, xxhash_rust::xxh3::xxh3_64(encoded)));
+        if only_new && !is_new {
+            self.arena.truncate(start);
+            return;
+        }
         self.rows.push(RowEntry { name, sequence, advisory, start, len });
     }
 
