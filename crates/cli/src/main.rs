@@ -1,1 +1,57 @@
-fn main() {}
+//! `lazaret`: the command line. Maps words to use cases and results to text and exit codes; it decides
+//! nothing about images.
+
+mod args;
+mod commands;
+mod exit;
+mod output;
+
+use std::{io::Write as _, process::ExitCode};
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    args::{Cli, Command, DbCommand, VersionsCommand},
+    exit::{Exit, Failure},
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Pass.into() };
+        }
+    };
+    start_log(cli.verbose);
+    match run(cli.command) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            let _ = anstream::stderr().write_all(failure.text().as_bytes());
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Scan(args) => commands::scan::run(&args),
+        Command::Db(DbCommand::Build(args)) => commands::db::build(&args),
+        Command::Db(DbCommand::Status(args)) => commands::db::status(&args),
+        Command::Db(DbCommand::Update(args)) => commands::db::update(&args),
+        Command::Versions(VersionsCommand::Compare(args)) => commands::versions::compare(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+    }
+}
+
+/// Logs to standard error: warnings only, unless asked for more by -v or LAZARET_LOG.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("LAZARET_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

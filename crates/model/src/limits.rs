@@ -12,8 +12,10 @@ pub struct Limits {
     pub layers: usize,
     /// Most decompressed bytes of one layer.
     pub layer_bytes: u64,
-    /// Most decompressed bytes for each compressed byte, once more than 64 MiB were decompressed.
+    /// Most decompressed bytes for each compressed byte, beyond the first `ratio_free_bytes`.
     pub compression_ratio: u64,
+    /// Decompressed bytes of one layer up to which any ratio is accepted: files of zeros are common.
+    pub ratio_free_bytes: u64,
     /// Most archive entries of one layer.
     pub layer_entries: u64,
     /// Longest path of an entry.
@@ -43,7 +45,8 @@ impl Limits {
             document_bytes: 8 << 20,
             layers: 512,
             layer_bytes: 64 << 30,
-            compression_ratio: 1100,
+            compression_ratio: 200,
+            ratio_free_bytes: 4 << 30,
             layer_entries: 2_000_000,
             path_bytes: 4096,
             path_depth: 256,

@@ -20,9 +20,6 @@ use crate::{
     tar::TarReader,
 };
 
-/// Decompressed bytes up to which any compression ratio is accepted: small layers of zeros are common.
-const RATIO_FREE_BYTES: u64 = 64 << 20;
-
 /// Why a layer could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AcquireError {
@@ -273,7 +270,10 @@ pub struct Bounded<'a> {
 
 impl Read for Bounded<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = match self.inner.read(buffer) {
+        // What lies within the limit is delivered; one byte more tells whether anything lies beyond.
+        let left = self.limits.layer_bytes.saturating_sub(self.produced).max(1);
+        let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let n = match self.inner.read(&mut buffer[..most]) {
             Ok(n) => n,
             // The decoder's own message is better than the bare kind.
             Err(bare) => return Err(self.inner.failure.take().unwrap_or(bare)),
@@ -285,7 +285,7 @@ impl Read for Bounded<'_> {
             return Err(io::Error::other(LimitMet(text)));
         }
         let ratio = self.limits.compression_ratio;
-        if self.produced > RATIO_FREE_BYTES && self.produced / ratio > self.taken.get() {
+        if self.produced > self.limits.ratio_free_bytes && self.produced / ratio.max(1) > self.taken.get() {
             let text = format!("more than {ratio} bytes out of each compressed byte; the rest was not read");
             return Err(io::Error::other(LimitMet(text)));
         }

@@ -59,6 +59,7 @@ impl CacheKey {
         for limit in [
             limits.layer_bytes,
             limits.compression_ratio,
+            limits.ratio_free_bytes,
             limits.layer_entries,
             limits.path_bytes as u64,
             limits.path_depth as u64,

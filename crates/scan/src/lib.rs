@@ -12,6 +12,7 @@ pub mod engine;
 pub mod index;
 pub mod merge;
 pub mod pass;
+pub mod paths;
 pub mod record;
 pub mod report;
 pub mod tar;

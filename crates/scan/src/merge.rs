@@ -15,7 +15,8 @@ use analyze::{Analyzer, FileView, Files, Merged, Observation, Want};
 use model::{Inventory, Layer, Limits, Package, Problem, ProblemCode};
 
 use crate::{
-    pass::{FileFacts, file_name, lossy, push_problem},
+    pass::{FileFacts, push_problem},
+    paths::{file_name, lossy},
     record::LayerRecord,
     tree::{ApplyError, ContentId, NodeId, Tree},
 };

@@ -2,7 +2,6 @@
 //! goes through the analyzers that want it, nothing is unpacked.
 
 use std::{
-    borrow::Cow,
     collections::BTreeSet,
     io::{self, Read},
     sync::atomic::{AtomicU64, Ordering},
@@ -14,6 +13,7 @@ use model::{Limits, Problem, ProblemCode};
 
 use crate::{
     index::{IndexKind, IndexWriter},
+    paths::{clean_path, file_name, lossy},
     record::{Kept, LayerRecord},
     tar::{TarError, TarHeader, TarKind, TarReader},
 };
@@ -361,42 +361,6 @@ pub fn push_problem(problems: &mut Vec<Problem>, problem: Problem) {
     }
 }
 
-/// The last component of a path.
-pub fn file_name(path: &str) -> &str {
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
-}
-
-/// The text of a path, with replacement characters where it is no UTF-8.
-pub fn lossy(path: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(path)
-}
-
-/// Writes `path` without leading slash, empty parts, `.` and `..` into `clean`. True when a `..` would have
-/// led out of the root, where it is ignored.
-pub fn clean_path(path: &[u8], clean: &mut Vec<u8>) -> bool {
-    clean.clear();
-    let mut outside = false;
-    for part in path.split(|&b| b == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                if clean.is_empty() {
-                    outside = true;
-                }
-                let end = clean.iter().rposition(|&b| b == b'/').unwrap_or(0);
-                clean.truncate(end);
-            }
-            part => {
-                if !clean.is_empty() {
-                    clean.push(b'/');
-                }
-                clean.extend_from_slice(part);
-            }
-        }
-    }
-    outside
-}
-
 fn only_problem(code: ProblemCode, text: String) -> Observation {
     Observation { facts: Vec::new(), problems: vec![Problem::new(code, text)] }
 }
@@ -439,28 +403,6 @@ impl<F: FnOnce() -> io::Result<Box<dyn Read>>> Read for LazyReader<F> {
         match self {
             Self::Open(reader) => reader.read(buffer),
             Self::Closed(_) => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cleans_paths_as_runtimes_do() {
-        for (path, expected, outside) in [
-            ("./usr/bin/", "usr/bin", false),
-            ("/etc/passwd", "etc/passwd", false),
-            ("../../etc/passwd", "etc/passwd", true),
-            ("a/../../b", "b", true),
-            ("a/./b//c/..", "a/b", false),
-            ("./", "", false),
-            ("..", "", true),
-        ] {
-            let mut clean = Vec::new();
-            assert_eq!(clean_path(path.as_bytes(), &mut clean), outside, "{path}");
-            assert_eq!(clean, expected.as_bytes(), "{path}");
         }
     }
 }

@@ -5,10 +5,11 @@
 //! brought, and anything but a directory over a directory replaces what was there. The tree holds about
 //! 50 bytes a path and never touches content; it knows a file only as (layer, ordinal).
 
-use std::hash::{BuildHasher as _, Hasher as _};
+mod arena;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
+use self::arena::{Arena, Kind, NONE, ROOT};
 use crate::index::{IndexEntry, IndexKind};
 
 /// Where the content of a file is: a layer, and the ordinal of the entry in its archive.
@@ -60,47 +61,12 @@ pub enum ApplyError {
     Full,
 }
 
-/// Most bytes of names and link targets; ordinary images have one or two million.
-const MAX_NAME_BYTES: usize = 64 << 20;
-const NONE: u32 = u32::MAX;
-const ROOT: u32 = 0;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Free,
-    Directory,
-    File,
-    IndirectFile,
-    Symlink,
-    Special,
-}
-
-struct Node {
-    parent: u32,
-    name_start: u32,
-    name_len: u16,
-    /// The layer that last touched this path or something below it.
-    touched: u16,
-    content_layer: u16,
-    kind: Kind,
-    /// File: ordinal. Symlink: start of the target in `names`.
-    payload: u32,
-    /// Directory: first child. Symlink: length of the target.
-    first_child: u32,
-    next: u32,
-    previous: u32,
-}
-
 /// The merged names of an image.
 pub struct Tree {
-    nodes: Vec<Node>,
-    names: Vec<u8>,
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-    free: u32,
-    max_nodes: usize,
+    arena: Arena,
     max_hops: usize,
     /// Earlier contents of files that a higher layer overwrote in place, lowest first.
     history: HashMap<u32, Vec<ContentId>>,
@@ -115,25 +81,8 @@ pub struct Tree {
 impl Tree {
     /// An empty root. `max_nodes` bounds memory, `max_hops` the links followed to resolve one path.
     pub fn new(max_nodes: usize, max_hops: usize) -> Self {
-        let root = Node {
-            parent: ROOT,
-            name_start: 0,
-            name_len: 0,
-            touched: 0,
-            content_layer: 0,
-            kind: Kind::Directory,
-            payload: 0,
-            first_child: NONE,
-            next: NONE,
-            previous: NONE,
-        };
         Self {
-            nodes: vec![root],
-            names: Vec::new(),
-            table: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
-            free: NONE,
-            max_nodes: max_nodes.min(NONE as usize - 1),
+            arena: Arena::new(max_nodes),
             max_hops,
             history: HashMap::new(),
             pending: Vec::new(),
@@ -162,9 +111,9 @@ impl Tree {
             let found = self.resolve(parent_path)?;
             (self.create_missing(found.node)?, found.direct)
         };
-        let existing = self.child(parent, name);
+        let existing = self.arena.child(parent, name);
         let keeps = entry.kind == IndexKind::Directory
-            && existing.is_some_and(|node| self.nodes[node as usize].kind == Kind::Directory);
+            && existing.is_some_and(|node| self.arena[node].kind == Kind::Directory);
         let node = if keeps {
             existing.unwrap_or(ROOT)
         } else {
@@ -188,11 +137,11 @@ impl Tree {
 
     /// Every node below the root, parents before children.
     pub fn walk(&self, mut visit: impl FnMut(NodeId, NodeKind<'_>)) {
-        let mut stack = vec![self.nodes[ROOT as usize].first_child];
+        let mut stack = vec![self.arena[ROOT].first_child];
         while let Some(mut node) = stack.pop() {
             while node != NONE {
                 visit(NodeId(node), self.kind(NodeId(node)));
-                let current = &self.nodes[node as usize];
+                let current = &self.arena[node];
                 if current.kind == Kind::Directory && current.first_child != NONE {
                     stack.push(current.first_child);
                 }
@@ -203,13 +152,13 @@ impl Tree {
 
     /// What a node is.
     pub fn kind(&self, node: NodeId) -> NodeKind<'_> {
-        let found = &self.nodes[node.0 as usize];
+        let found = &self.arena[node.0];
         let content = ContentId { layer: found.content_layer, ordinal: found.payload };
         match found.kind {
             Kind::Directory | Kind::Free => NodeKind::Directory,
             Kind::File => NodeKind::File { content, direct: true },
             Kind::IndirectFile => NodeKind::File { content, direct: false },
-            Kind::Symlink => NodeKind::Symlink(self.target(found)),
+            Kind::Symlink => NodeKind::Symlink(self.arena.target(found)),
             Kind::Special => NodeKind::Special,
         }
     }
@@ -221,13 +170,13 @@ impl Tree {
         let mut current = node.0;
         while current != ROOT {
             chain.push(current);
-            current = self.nodes[current as usize].parent;
+            current = self.arena[current].parent;
         }
         for &id in chain.iter().rev() {
             if !path.is_empty() {
                 path.push(b'/');
             }
-            path.extend_from_slice(self.name(&self.nodes[id as usize]));
+            path.extend_from_slice(self.arena.name(&self.arena[id]));
         }
     }
 
@@ -249,8 +198,8 @@ impl Tree {
         self.last_parent.1 = NONE;
         if opaque {
             self.remove_children_of_lower(parent, layer);
-        } else if let Some(node) = self.child(parent, hidden) {
-            if self.nodes[node as usize].touched == layer + 1 {
+        } else if let Some(node) = self.arena.child(parent, hidden) {
+            if self.arena[node].touched == layer + 1 {
                 self.remove_children_of_lower(node, layer);
             } else {
                 self.remove(node);
@@ -263,13 +212,13 @@ impl Tree {
     fn remove_children_of_lower(&mut self, node: u32, layer: u16) {
         let mut stack = vec![node];
         while let Some(directory) = stack.pop() {
-            if self.nodes[directory as usize].kind != Kind::Directory {
+            if self.arena[directory].kind != Kind::Directory {
                 continue;
             }
-            let mut child = self.nodes[directory as usize].first_child;
+            let mut child = self.arena[directory].first_child;
             while child != NONE {
-                let next = self.nodes[child as usize].next;
-                if self.nodes[child as usize].touched == layer + 1 {
+                let next = self.arena[child].next;
+                if self.arena[child].touched == layer + 1 {
                     stack.push(child);
                 } else {
                     self.remove(child);
@@ -292,7 +241,7 @@ impl Tree {
     ) -> Result<u32, ApplyError> {
         let mut past = Vec::new();
         if let Some(node) = existing {
-            let old = &self.nodes[node as usize];
+            let old = &self.arena[node];
             let is_file = matches!(old.kind, Kind::File | Kind::IndirectFile);
             if is_file && entry.kind == IndexKind::File {
                 let content = ContentId { layer: old.content_layer, ordinal: old.payload };
@@ -313,13 +262,13 @@ impl Tree {
             }
             IndexKind::Hardlink => return self.hardlink(parent, name, entry.target),
         };
-        let node = self.insert(parent, name, kind)?;
+        let node = self.arena.insert(parent, name, kind)?;
         if kind == Kind::Symlink {
-            self.set_target(node, target)?;
+            self.arena.set_target(node, target)?;
         }
         if let Some(content) = content {
-            self.nodes[node as usize].content_layer = content.layer;
-            self.nodes[node as usize].payload = content.ordinal;
+            self.arena[node].content_layer = content.layer;
+            self.arena[node].payload = content.ordinal;
         }
         if !past.is_empty() {
             self.history.insert(node, past);
@@ -333,9 +282,9 @@ impl Tree {
         if !self.missing.is_empty() {
             return Err(ApplyError::LinkTarget);
         }
-        let source = self.child(found.node, target_name).ok_or(ApplyError::LinkTarget)?;
+        let source = self.arena.child(found.node, target_name).ok_or(ApplyError::LinkTarget)?;
         let (kind, content_layer, payload, length) = {
-            let node = &self.nodes[source as usize];
+            let node = &self.arena[source];
             let kind = match node.kind {
                 Kind::File | Kind::IndirectFile => Kind::IndirectFile,
                 Kind::Symlink => Kind::Symlink,
@@ -344,8 +293,8 @@ impl Tree {
             };
             (kind, node.content_layer, node.payload, node.first_child)
         };
-        let node = self.insert(parent, name, kind)?;
-        let new = &mut self.nodes[node as usize];
+        let node = self.arena.insert(parent, name, kind)?;
+        let new = &mut self.arena[node];
         new.content_layer = content_layer;
         new.payload = payload;
         new.first_child = length;
@@ -376,22 +325,22 @@ impl Tree {
         while let Some(name) = pending.pop() {
             if name == b".." {
                 if missing.pop().is_none() {
-                    node = self.nodes[node as usize].parent;
+                    node = self.arena[node].parent;
                 }
                 continue;
             }
-            let child = if missing.is_empty() { self.child(node, &name) } else { None };
+            let child = if missing.is_empty() { self.arena.child(node, &name) } else { None };
             let Some(child) = child else {
                 missing.push(name);
                 continue;
             };
-            let found = &self.nodes[child as usize];
+            let found = &self.arena[child];
             if found.kind == Kind::Symlink {
                 hops += 1;
                 if hops > self.max_hops {
                     return Err(ApplyError::Loop);
                 }
-                let target = self.target(found);
+                let target = self.arena.target(found);
                 if target.first() == Some(&b'/') {
                     node = ROOT;
                 }
@@ -405,139 +354,31 @@ impl Tree {
 
     /// Makes the directories that `resolve` left in `missing`; a file in the way is replaced.
     fn create_missing(&mut self, mut node: u32) -> Result<u32, ApplyError> {
-        if self.nodes[node as usize].kind != Kind::Directory {
-            let parent = self.nodes[node as usize].parent;
-            let name = self.name(&self.nodes[node as usize]).to_vec();
+        if self.arena[node].kind != Kind::Directory {
+            let parent = self.arena[node].parent;
+            let name = self.arena.name(&self.arena[node]).to_vec();
             self.remove(node);
-            node = self.insert(parent, &name, Kind::Directory)?;
+            node = self.arena.insert(parent, &name, Kind::Directory)?;
         }
         for name in std::mem::take(&mut self.missing) {
-            node = self.insert(node, &name, Kind::Directory)?;
+            node = self.arena.insert(node, &name, Kind::Directory)?;
         }
         Ok(node)
     }
 
     /// Marks a path and its ancestors as belonging to this layer; an ancestor of a marked node is marked.
     fn touch(&mut self, mut node: u32, layer: u16) {
-        while node != ROOT && self.nodes[node as usize].touched != layer + 1 {
-            self.nodes[node as usize].touched = layer + 1;
-            node = self.nodes[node as usize].parent;
+        while node != ROOT && self.arena[node].touched != layer + 1 {
+            self.arena[node].touched = layer + 1;
+            node = self.arena[node].parent;
         }
     }
 
-    fn insert(&mut self, parent: u32, name: &[u8], kind: Kind) -> Result<u32, ApplyError> {
-        if self.names.len() + name.len() > MAX_NAME_BYTES {
-            return Err(ApplyError::Full);
-        }
-        let name_start = self.names.len() as u32;
-        let name_len = u16::try_from(name.len()).map_err(|_| ApplyError::Full)?;
-        if self.nodes.len() >= self.max_nodes && self.free == NONE {
-            return Err(ApplyError::Full);
-        }
-        self.names.extend_from_slice(name);
-        let first = self.nodes[parent as usize].first_child;
-        let node = Node {
-            parent,
-            name_start,
-            name_len,
-            touched: 0,
-            content_layer: 0,
-            kind,
-            payload: 0,
-            first_child: if kind == Kind::Directory { NONE } else { 0 },
-            next: first,
-            previous: NONE,
-        };
-        let id = if self.free == NONE {
-            self.nodes.push(node);
-            (self.nodes.len() - 1) as u32
-        } else {
-            let id = self.free;
-            self.free = self.nodes[id as usize].next;
-            self.nodes[id as usize] = node;
-            id
-        };
-        if first != NONE {
-            self.nodes[first as usize].previous = id;
-        }
-        self.nodes[parent as usize].first_child = id;
-        let hash = self.hash(parent, name);
-        let (nodes, names, hasher) = (&self.nodes, &self.names, &self.hasher);
-        self.table.insert_unique(hash, id, |&other| {
-            let node = &nodes[other as usize];
-            hash_of(hasher, node.parent, slice(names, node.name_start, node.name_len.into()))
-        });
-        Ok(id)
-    }
-
+    /// Takes a node out, with all below it and all that was remembered of them.
     fn remove(&mut self, node: u32) {
         self.last_parent.1 = NONE;
-        let (previous, next, parent) = {
-            let found = &self.nodes[node as usize];
-            (found.previous, found.next, found.parent)
-        };
-        if previous == NONE {
-            self.nodes[parent as usize].first_child = next;
-        } else {
-            self.nodes[previous as usize].next = next;
-        }
-        if next != NONE {
-            self.nodes[next as usize].previous = previous;
-        }
-        let mut stack = vec![node];
-        while let Some(id) = stack.pop() {
-            if self.nodes[id as usize].kind == Kind::Directory {
-                let mut child = self.nodes[id as usize].first_child;
-                while child != NONE {
-                    stack.push(child);
-                    child = self.nodes[child as usize].next;
-                }
-            }
-            let hash = self.hash(self.nodes[id as usize].parent, self.name(&self.nodes[id as usize]));
-            if let Ok(entry) = self.table.find_entry(hash, |&other| other == id) {
-                entry.remove();
-            }
-            self.history.remove(&id);
-            self.nodes[id as usize].kind = Kind::Free;
-            self.nodes[id as usize].next = self.free;
-            self.free = id;
-        }
-    }
-
-    fn set_target(&mut self, node: u32, target: &[u8]) -> Result<(), ApplyError> {
-        if self.names.len() + target.len() > MAX_NAME_BYTES {
-            return Err(ApplyError::Full);
-        }
-        let start = self.names.len() as u32;
-        self.names.extend_from_slice(target);
-        self.nodes[node as usize].payload = start;
-        self.nodes[node as usize].first_child = u32::try_from(target.len()).map_err(|_| ApplyError::Full)?;
-        Ok(())
-    }
-
-    fn child(&self, parent: u32, name: &[u8]) -> Option<u32> {
-        if self.nodes[parent as usize].kind != Kind::Directory {
-            return None;
-        }
-        let hash = self.hash(parent, name);
-        self.table
-            .find(hash, |&id| {
-                let node = &self.nodes[id as usize];
-                node.parent == parent && self.name(node) == name
-            })
-            .copied()
-    }
-
-    fn name(&self, node: &Node) -> &[u8] {
-        slice(&self.names, node.name_start, node.name_len.into())
-    }
-
-    fn target(&self, node: &Node) -> &[u8] {
-        slice(&self.names, node.payload, node.first_child as usize)
-    }
-
-    fn hash(&self, parent: u32, name: &[u8]) -> u64 {
-        hash_of(&self.hasher, parent, name)
+        let history = &mut self.history;
+        self.arena.remove(node, |gone| drop(history.remove(&gone)));
     }
 }
 
@@ -545,17 +386,6 @@ impl Tree {
 struct Resolved {
     node: u32,
     direct: bool,
-}
-
-fn slice(names: &[u8], start: u32, len: usize) -> &[u8] {
-    names.get(start as usize..).and_then(|rest| rest.get(..len)).unwrap_or(&[])
-}
-
-fn hash_of(hasher: &DefaultHashBuilder, parent: u32, name: &[u8]) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write_u32(parent);
-    state.write(name);
-    state.finish()
 }
 
 fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) {

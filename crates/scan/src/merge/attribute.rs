@@ -7,7 +7,7 @@ use model::Package;
 
 use super::{Extra, View, kept, observation_of};
 use crate::{
-    pass::file_name,
+    paths::file_name,
     record::LayerRecord,
     tree::{ContentId, NodeId, Tree},
 };

@@ -9,7 +9,8 @@ use model::{Limits, Problem, ProblemCode};
 
 use super::{Extra, SecondPass, View, kept, wants};
 use crate::{
-    pass::{self, PassContext, file_name, lossy, push_problem},
+    pass::{self, PassContext, push_problem},
+    paths::{file_name, lossy},
     record::LayerRecord,
     tree::{ContentId, NodeKind, Tree},
 };

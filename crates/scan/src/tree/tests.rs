@@ -1,3 +1,5 @@
+//! Every rule of applying a layer, one small stack each.
+
 use super::*;
 
 type Line = (u16, &'static str, IndexKind, &'static str);

@@ -1,0 +1,193 @@
+//! What may be typed. Nothing here reads a file or the network; [`crate::commands`] gives it meaning.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::{Platform, Severity};
+
+/// Knows what is in every container image, and what is wrong with it.
+#[derive(Debug, Parser)]
+#[command(name = "lazaret", version, max_term_width = 100, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Say more on standard error (-v: what is done, -vv: how).
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Scan an image: its packages, and the advisories that apply to them.
+    Scan(Box<ScanArgs>),
+    /// Build, refresh and look at the advisory database.
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Ask how versions are ordered, which is how ranges are matched.
+    #[command(subcommand)]
+    Versions(VersionsCommand),
+    /// Show it all on images made on the spot, without any network.
+    Demo(DemoArgs),
+}
+
+/// `lazaret scan`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Images: [registry/]repository[:tag][@digest], oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, dir:PATH,
+or a path, recognised by its content.
+
+Exit codes: 0 done, 1 --fail-on met, 2 wrong usage, 3 scan failed, 5 no advisory database for this image.")]
+pub(crate) struct ScanArgs {
+    /// The image.
+    pub(crate) image: String,
+    /// Which image of an index: os/architecture[/variant]. Default: linux on this machine's architecture.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<Platform>,
+    /// How to write the report.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    /// Write the report to a file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show only findings of this severity and above.
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) severity: Option<Severity>,
+    /// Show only findings that a newer version fixes.
+    #[arg(long)]
+    pub(crate) ignore_unfixed: bool,
+    /// Exit with 1 when a shown finding is of this severity or above: unknown, negligible, low, medium
+    /// (moderate), high (important), critical.
+    #[arg(long, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<Severity>,
+    /// List all packages too.
+    #[arg(long)]
+    pub(crate) list_packages: bool,
+    /// The advisory database.
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// Where layers that were read are remembered.
+    #[arg(long, value_name = "DIR", env = "LAZARET_CACHE")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Read every layer anew and remember none.
+    #[arg(long, conflicts_with = "cache")]
+    pub(crate) no_cache: bool,
+    /// Reach the image.
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// User name for the registry; the password is read from LAZARET_PASSWORD.
+    #[arg(long, value_name = "NAME", env = "LAZARET_USERNAME")]
+    pub(crate) username: Option<String>,
+    /// No progress bars.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Where the advisory database is, and where it comes from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// Directory of the advisory database.
+    #[arg(long, value_name = "DIR", env = "LAZARET_DB")]
+    pub(crate) db: Option<PathBuf>,
+    /// Where missing advisories are fetched from: a URL laid out as OSV's exports.
+    #[arg(long, value_name = "URL", env = "LAZARET_DB_URL", default_value = crate::commands::db::DEFAULT_URL)]
+    pub(crate) db_url: String,
+    /// Fetch no advisories; use what is there.
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+/// How outbound connections are made.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct NetworkArgs {
+    /// Speak plain HTTP to this registry host[:port]; loopback addresses need no naming. Repeatable.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) plain_http: Vec<String>,
+    /// Trust the certificate authorities of this PEM file too. Repeatable.
+    #[arg(long, value_name = "FILE", env = "LAZARET_CA_FILE")]
+    pub(crate) ca_file: Vec<PathBuf>,
+}
+
+/// How to write a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs; described by docs/report.schema.json.
+    Json,
+}
+
+/// `lazaret db`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Build a database from OSV records: .json, .jsonl (also .zst, .gz), .zip, or directories of these.
+    Build(DbBuildArgs),
+    /// Show which shards are there, from where, and how old.
+    Status(DbStatusArgs),
+    /// Refresh the shards that are there, or fetch the named ones.
+    Update(DbUpdateArgs),
+}
+
+/// `lazaret db build`.
+#[derive(Debug, Args)]
+pub(crate) struct DbBuildArgs {
+    /// Files or directories. Repeatable.
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE_OR_DIR")]
+    pub(crate) from: Vec<PathBuf>,
+    /// Directory of the database; shards of the same name are replaced.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `lazaret db status`.
+#[derive(Debug, Args)]
+pub(crate) struct DbStatusArgs {
+    /// Directory of the advisory database.
+    #[arg(long, value_name = "DIR", env = "LAZARET_DB")]
+    pub(crate) db: Option<PathBuf>,
+    /// Check every byte of every shard against its checksums.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+/// `lazaret db update`.
+#[derive(Debug, Args)]
+pub(crate) struct DbUpdateArgs {
+    /// Shards to fetch, for example debian-12 or pypi. Default: all that are there.
+    pub(crate) shards: Vec<String>,
+    /// The advisory database.
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// How to reach it.
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+}
+
+/// `lazaret versions`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum VersionsCommand {
+    /// Print <, = or > for A and B, or for every tab-separated pair on standard input.
+    Compare(CompareArgs),
+}
+
+/// `lazaret versions compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArgs {
+    /// deb, apk, rpm, pypi, npm or semver.
+    pub(crate) scheme: String,
+    /// One version.
+    #[arg(requires = "b", allow_hyphen_values = true)]
+    pub(crate) a: Option<String>,
+    /// The other version.
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) b: Option<String>,
+}
+
+/// `lazaret demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Keep the sample database and cache in this directory, to look at them afterwards.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}

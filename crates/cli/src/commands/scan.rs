@@ -1,0 +1,164 @@
+//! `lazaret scan`.
+
+use std::{io::IsTerminal as _, path::Path, thread::available_parallelism};
+
+use app::{ScanError, ScanRequest, scan_image};
+use egress::ClientConfig;
+use model::{ImageReference, Limits, Report};
+use oci::{
+    OpenOptions,
+    registry::{ConfigFiles, CredentialSource, Credentials, Registries, RegistryOptions},
+};
+use policy::threshold::{Filter, fails};
+use scan::LayerCache;
+
+use super::{db, home, print, screen_width};
+use crate::{
+    args::{Format, NetworkArgs, ScanArgs},
+    exit::{Exit, Failure},
+    output::{progress::Bars, report},
+};
+
+/// The layer cache is kept below this many bytes: thousands of images.
+const CACHE_BYTES: u64 = 2 << 30;
+
+/// Scans an image and writes its report.
+pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
+    let runtime = runtime()?;
+    let client = client_config(&args.network)?;
+    let registries = Registries::new(RegistryOptions {
+        client: client.clone(),
+        credentials: credentials(args)?,
+        plain_http: args.network.plain_http.clone(),
+    });
+    let mut open = OpenOptions::with_network(runtime.handle().clone(), registries);
+    open.platform.clone_from(&args.platform);
+    let limits = Limits::standard();
+    open.limits = limits.clone();
+    let cache = open_cache(args);
+    let database = db::open(args.database.db.as_deref())?;
+    let quiet = args.quiet || !std::io::stderr().is_terminal();
+    let bars = Bars::new(quiet);
+    let request = ScanRequest {
+        image: &args.image,
+        open: &open,
+        limits: &limits,
+        cache: cache.as_ref(),
+        threads: available_parallelism().map_or(2, usize::from).max(2),
+        progress: &bars,
+    };
+    let mut provide = |needs: &advisory::need::Needs| {
+        db::provide(&runtime, &database, &args.database, &client, needs, &bars)
+    };
+    let scanned = scan_image(&request, &database, &mut provide);
+    bars.clear();
+    let mut report = scanned.map_err(|error| failure(&error))?;
+    let filter = Filter { min_severity: args.severity, ignore_unfixed: args.ignore_unfixed };
+    let hidden = filter.apply(&mut report);
+    write(args, &report, hidden)?;
+    Ok(exit(&report, args.fail_on))
+}
+
+/// What a report means for the exit code. A finding that is too severe is certain, whatever else was not
+/// looked at; without advisories nothing may be called clean.
+fn exit(report: &Report, fail_on: Option<model::Severity>) -> Exit {
+    if fail_on.is_some_and(|severity| fails(report, severity)) {
+        Exit::Policy
+    } else if report.lacks_database() {
+        Exit::NotReady
+    } else {
+        Exit::Pass
+    }
+}
+
+fn write(args: &ScanArgs, report: &Report, hidden: usize) -> Result<(), Failure> {
+    let text = match args.format {
+        Format::Json => formats::json::write(report, env!("CARGO_PKG_VERSION")),
+        Format::Table => {
+            let width = if args.output.is_some() { None } else { screen_width() };
+            report::write(report, report::View { width, packages: args.list_packages, hidden })
+        }
+    };
+    match &args.output {
+        Some(file) => write_file(file, &anstream::adapter::strip_str(&text).to_string()),
+        None => print(&text),
+    }
+}
+
+/// Writes beside and renames in, so that nobody reads half a report.
+fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
+    let hint = "Check that the directory is there and can be written to.";
+    let failed = |error: std::io::Error| {
+        let message = format!("failed to write {}: {error}", file.display());
+        Failure { code: "output-failed", message, hint: hint.into(), exit: Exit::Failed }
+    };
+    // A device or a pipe cannot be replaced by rename.
+    if file.exists() && !file.is_file() {
+        return std::fs::write(file, text).map_err(failed);
+    }
+    let directory =
+        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    temporary.as_file().set_permissions(mode).map_err(failed)?;
+    temporary.persist(file).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn failure(error: &ScanError) -> Failure {
+    Failure::new(error.code(), error, error.hint())
+}
+
+/// The client of the command line with the extra certificate authorities.
+pub(crate) fn client_config(args: &NetworkArgs) -> Result<ClientConfig, Failure> {
+    let mut config = ClientConfig::command_line();
+    for file in &args.ca_file {
+        let pem = std::fs::read(file).map_err(|error| {
+            let message = format!("failed to read {}: {error}", file.display());
+            Failure::usage("ca-file-unreadable", message, "Name a PEM file with --ca-file.")
+        })?;
+        config.extra_ca.push(pem);
+    }
+    Ok(config)
+}
+
+/// The runtime that network code runs on.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+        Failure::new("runtime-failed", &error, "Check the limits on threads and open files.")
+    })
+}
+
+fn credentials(args: &ScanArgs) -> Result<CredentialSource, Failure> {
+    let Some(username) = &args.username else {
+        return Ok(CredentialSource::ConfigFiles(ConfigFiles::from_environment()));
+    };
+    let Ok(password) = std::env::var("LAZARET_PASSWORD") else {
+        let hint = "Put the password into the environment variable LAZARET_PASSWORD.";
+        return Err(Failure::usage("password-missing", "a user name was given, but no password", hint));
+    };
+    // They belong to the registry of this image and to no other.
+    let name = args.image.strip_prefix("docker://").unwrap_or(&args.image);
+    let Ok(reference) = name.parse::<ImageReference>() else {
+        return Ok(CredentialSource::Anonymous);
+    };
+    Ok(CredentialSource::Explicit {
+        registry: reference.registry,
+        credentials: Credentials::basic(username.clone(), password),
+    })
+}
+
+fn open_cache(args: &ScanArgs) -> Option<LayerCache> {
+    if args.no_cache {
+        return None;
+    }
+    let directory = args.cache.clone().or_else(|| home("layers").ok())?;
+    match LayerCache::open(&directory, CACHE_BYTES) {
+        Ok(cache) => Some(cache),
+        Err(error) => {
+            tracing::warn!(error = %crate::exit::chain(&error), "going on without the layer cache");
+            None
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Layer attribution, links to content that was not kept, ownership, the cache.
+
+use std::sync::Mutex;
+
+use model::{Limits, PackageKind, ProblemCode};
+use scan::{LayerCache, Progress};
+use testkit::layer::{Compression, Layer, LayerBuilder};
+
+use crate::{image, scan_layers, scan_with, spec, write_layout};
+
+fn layer(build: impl FnOnce(LayerBuilder) -> LayerBuilder) -> Layer {
+    build(LayerBuilder::new()).finish(Compression::Gzip).unwrap()
+}
+
+fn stanza(name: &str, version: &str) -> String {
+    format!("Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n")
+}
+
+const OS_RELEASE: &str = "ID=debian\nVERSION_ID=\"12\"\n";
+
+/// `name version layer owner` of every package, sorted.
+fn packages(layers: Vec<Layer>) -> Vec<String> {
+    let inventory = scan_layers(layers).unwrap();
+    let mut lines: Vec<String> = inventory
+        .packages
+        .iter()
+        .map(|p| {
+            format!("{} {} {:?} {:?}", p.name, p.version, p.layer.unwrap(), p.owner.as_deref().unwrap_or("-"))
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn a_package_belongs_to_the_layer_that_brought_it() {
+    let status = |packages: &[(&str, &str)]| packages.iter().map(|(n, v)| stanza(n, v)).collect::<String>();
+    let layers = vec![
+        layer(|l| l.file("var/lib/dpkg/status", status(&[("base", "1"), ("old", "1"), ("back", "1")]))),
+        layer(|l| l.file("var/lib/dpkg/status", status(&[("base", "1"), ("old", "2")]))),
+        layer(|l| l.file("usr/share/doc/x", "unrelated")),
+        layer(|l| {
+            l.file("var/lib/dpkg/status", status(&[("base", "1"), ("old", "2"), ("new", "1"), ("back", "1")]))
+        }),
+    ];
+    assert_eq!(packages(layers), ["back 1 3 \"-\"", "base 1 0 \"-\"", "new 1 3 \"-\"", "old 2 1 \"-\""]);
+}
+
+#[test]
+fn a_file_that_was_removed_and_came_back_is_new() {
+    let metadata = "Name: six\nVersion: 1.0\n\n";
+    let path = "usr/lib/python3/dist-packages/six-1.0.dist-info/METADATA";
+    let layers = vec![
+        layer(|l| l.file(path, metadata)),
+        layer(|l| l.whiteout("usr/lib/python3/dist-packages/six-1.0.dist-info")),
+        layer(|l| l.file(path, metadata)),
+    ];
+    assert_eq!(packages(layers), ["six 1.0 2 \"-\""]);
+}
+
+#[test]
+fn what_a_distro_package_owns_is_the_distros() {
+    let layers = vec![layer(|l| {
+        l.file("etc/os-release", OS_RELEASE)
+            .symlink("lib", "usr/lib")
+            .file("var/lib/dpkg/status", stanza("python3-six", "1.16-4"))
+            .file(
+                "var/lib/dpkg/info/python3-six.list",
+                "/.\n/lib/python3/dist-packages/six-1.16.dist-info/METADATA\n",
+            )
+            .file("usr/lib/python3/dist-packages/six-1.16.dist-info/METADATA", "Name: six\nVersion: 1.16\n\n")
+            .file(
+                "usr/local/lib/python3/site-packages/six-1.17.dist-info/METADATA",
+                "Name: six\nVersion: 1.17\n\n",
+            )
+    })];
+    assert_eq!(
+        packages(layers),
+        ["python3-six 1.16-4 0 \"-\"", "six 1.16 0 \"python3-six\"", "six 1.17 0 \"-\""]
+    );
+}
+
+#[test]
+fn links_lead_to_content_that_no_pass_had_kept() {
+    let layers = vec![
+        layer(|l| {
+            l.file("data/db", stanza("by-hard-link", "1"))
+                .file("data/apk/db/installed", "P:by-directory-link\nV:1-r0\n\n")
+                .file("data/status", stanza("by-file-link", "1"))
+                .file("data/release", OS_RELEASE)
+        }),
+        layer(|l| {
+            l.symlink("etc/os-release", "../data/release")
+                .symlink("lib/apk", "/data/apk")
+                .symlink("var/lib/dpkg/status", "../../../../../data/status")
+        }),
+        layer(|l| l.hardlink("var/lib/dpkg/status.d/one", "data/db")),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    write_layout(directory.path(), &image(layers));
+    let inventory = scan_with(&spec(directory.path()), &Limits::standard(), None, &()).unwrap();
+    assert_eq!(inventory.distro.unwrap().id, "debian");
+    let mut names: Vec<&str> = inventory.packages.iter().map(|p| p.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["by-directory-link", "by-file-link", "by-hard-link"]);
+    assert_eq!(inventory.problems, []);
+}
+
+#[test]
+fn a_second_pass_without_budget_is_a_problem() {
+    let layers =
+        vec![layer(|l| l.file("data/release", OS_RELEASE).symlink("etc/os-release", "/data/release"))];
+    let directory = tempfile::tempdir().unwrap();
+    write_layout(directory.path(), &image(layers));
+    let limits = Limits { second_pass_bytes: 0, ..Limits::standard() };
+    let inventory = scan_with(&spec(directory.path()), &limits, None, &()).unwrap();
+    assert_eq!(inventory.distro, None);
+    assert!(
+        inventory.problems.iter().any(|p| p.code == ProblemCode::LinkUnresolved),
+        "{:?}",
+        inventory.problems
+    );
+}
+
+#[derive(Default)]
+struct Seen(Mutex<Vec<(usize, bool)>>);
+
+impl Progress for Seen {
+    fn layer_finished(&self, index: usize, cached: bool) {
+        self.0.lock().unwrap().push((index, cached));
+    }
+}
+
+#[test]
+fn a_second_scan_reads_no_layer() {
+    let directory = tempfile::tempdir().unwrap();
+    let layers = vec![
+        layer(|l| l.file("etc/os-release", OS_RELEASE).file("var/lib/dpkg/status", stanza("a", "1"))),
+        layer(|l| l.file("usr/x/node_modules/m/package.json", r#"{"name":"m","version":"1.0.0"}"#)),
+    ];
+    write_layout(directory.path(), &image(layers));
+    let cache = LayerCache::open(&directory.path().join("cache"), 1 << 30).unwrap();
+    let scan = |progress: &Seen| {
+        scan_with(&spec(directory.path()), &Limits::standard(), Some(&cache), progress).unwrap()
+    };
+    let (first, second) = (Seen::default(), Seen::default());
+    let cold = scan(&first);
+    let warm = scan(&second);
+    assert_eq!(cold, warm);
+    assert_eq!(
+        cold.packages.iter().map(|p| p.kind).collect::<Vec<_>>(),
+        [PackageKind::Deb, PackageKind::Npm]
+    );
+    let sorted = |seen: Seen| {
+        let mut list = seen.0.into_inner().unwrap();
+        list.sort_unstable();
+        list
+    };
+    assert_eq!(sorted(first), [(0, false), (1, false)]);
+    assert_eq!(sorted(second), [(0, true), (1, true)]);
+}
