@@ -214,6 +214,7 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
     });
     let mut entries = HashMap::new();
     let mut position: u64 = 0;
+    let mut headers = 0;
     let mut buffer = vec![0; READ_AHEAD];
     let mut filled = fill(file, &mut buffer, position).map_err(read_error)?;
     if filled == 0 {
@@ -258,12 +259,6 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
                 if let (Some(name), Some(found)) = (normalise(&entry.path, b""), found) {
                     entries.insert(name, found);
                 }
-                if entries.len() > ENTRIES {
-                    return Err(OciError::TooLarge {
-                        what: format!("the number of entries of {}", path.display()),
-                        limit: format!("{ENTRIES} entries"),
-                    });
-                }
                 // Directories and links carry no content, whatever their size field says; the parser knows.
                 (consumed, entry.size)
             }
@@ -281,6 +276,15 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
             .and_then(|p| p.checked_add(position))
             .ok_or_else(|| invalid("an entry is impossibly large".to_owned()))?
             .min(length);
+        headers += 1;
+        if headers > ENTRIES {
+            return Err(OciError::TooLarge {
+                what: format!("the number of entries of {}", path.display()),
+                limit: format!("{ENTRIES} entries"),
+            });
+        }
+        // One long header must not make the reading of all others slow.
+        buffer.truncate(READ_AHEAD);
         filled = fill(file, &mut buffer, position).map_err(read_error)?;
     }
 }

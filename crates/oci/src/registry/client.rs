@@ -23,6 +23,9 @@ use crate::{
     verify::{digest_of, verify},
 };
 
+/// Hosts that are remembered; strangers may name as many as they like.
+const HOSTS: usize = 4096;
+
 /// How registries are reached.
 #[derive(Clone, Debug)]
 pub struct RegistryOptions {
@@ -101,6 +104,9 @@ impl Registries {
     /// The registry called `name` in image references, for example `docker.io` or `127.0.0.1:5000`.
     pub fn registry(self: &Arc<Self>, name: &str) -> Registry {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS && !hosts.contains_key(name) {
+            hosts.clear();
+        }
         let host = Arc::clone(hosts.entry(name.to_owned()).or_default());
         Registry { shared: Arc::clone(self), name: name.to_owned(), host }
     }

@@ -235,6 +235,41 @@ fn archives_cut_anywhere() {
 }
 
 #[test]
+fn archives_with_flipped_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let layer = LayerBuilder::new().file("a", "b").finish(Compression::Gzip).unwrap();
+    let original = ImageBuilder::new().layer(layer, "ADD").build();
+    let file = dir.path().join("a.tar");
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    for form in [DockerForm::Old, DockerForm::New] {
+        let whole = write::tar(&write::docker_files(&["app:1"], &original, form).unwrap());
+        let (mut refused, mut opened) = (0, 0);
+        for _ in 0..1500 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = u8::try_from(random(256)).unwrap();
+            }
+            std::fs::write(&file, bytes).unwrap();
+            match open_file(file.to_str().unwrap()) {
+                Ok(image) => {
+                    opened += 1;
+                    drop(read_all(&image));
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > 100 && opened > 100, "{form:?}: {refused} refused, {opened} opened");
+    }
+}
+
+#[test]
 fn archives_with_hostile_names() {
     let dir = tempfile::tempdir().unwrap();
     let original = image(Family::Docker, "amd64");
@@ -284,6 +319,9 @@ fn archives_that_claim_too_much() {
     }
     let many = (0..70_000).fold(LayerBuilder::new(), |b, i| b.file(&i.to_string(), ""));
     std::fs::write(&file, many.finish_tar()).unwrap();
+    assert_eq!(code(&file), "too-large");
+    let same = (0..70_000).fold(LayerBuilder::new(), |b, _| b.dir("d"));
+    std::fs::write(&file, same.finish_tar()).unwrap();
     assert_eq!(code(&file), "too-large");
     // Compressed 1000:1 and more.
     let bomb = LayerBuilder::new().file("zeros", vec![0; 66 << 20]).finish_tar().into();

@@ -1,6 +1,6 @@
 //! Who gets in, with what, and where credentials go.
 
-use oci::registry::{ConfigFiles, CredentialSource, Credentials};
+use oci::registry::{BlobContent, ConfigFiles, CredentialSource, Credentials};
 use testkit::{
     Family,
     image::Published,
@@ -158,4 +158,31 @@ fn a_token_service_that_grants_nothing() {
     let registry = start(&runtime, token(false));
     registry.fail(Fault::NoTokens);
     assert_eq!(pull(&runtime, &registry, CredentialSource::Anonymous), "registry-unauthorized");
+}
+
+#[test]
+fn passwords_go_to_no_token_service_without_tls() {
+    let runtime = runtime();
+    let registry = start(&runtime, token(true));
+    registry.fail(Fault::Realm("http://auth.example.invalid/token".into()));
+    let options = options(&runtime, &registries(explicit(&registry, "ann", "s3cret")));
+    let error = open_with(&format!("{}/team/app:1.0", registry.host()), &options).unwrap_err();
+    assert_eq!(error.code(), "registry-unauthorized");
+    assert!(error.to_string().contains("without TLS"), "{error}");
+}
+
+#[test]
+fn credentials_do_not_follow_uploads_elsewhere() {
+    let runtime = runtime();
+    for auth in [basic(), token(true)] {
+        let registry = start(&runtime, auth);
+        registry.fail(Fault::UploadElsewhere);
+        let remote = registries(explicit(&registry, "ann", "s3cret")).registry(&registry.host());
+        let digest = testkit::digest_of(b"content");
+        let content = BlobContent::Bytes(bytes::Bytes::from_static(b"content"));
+        assert!(runtime.block_on(remote.push_blob("team/app", &digest, content)).is_err());
+        let elsewhere: Vec<_> = registry.requests().into_iter().filter(|r| r.storage).collect();
+        assert_eq!(elsewhere.len(), 1);
+        assert_eq!(elsewhere[0].authorization, None);
+    }
 }

@@ -41,6 +41,10 @@ pub enum Fault {
     Pages(usize),
     /// The token service grants nothing.
     NoTokens,
+    /// The challenge names another token service.
+    Realm(String),
+    /// Uploads are sent to the port of redirected blobs, which takes none.
+    UploadElsewhere,
 }
 
 impl Fault {

@@ -143,10 +143,11 @@ fn challenge(state: &State, path: &str) -> Response {
             let rest = path.trim_start_matches("/v2/");
             let end = ["/manifests/", "/blobs/", "/tags/"].iter().find_map(|marker| rest.rfind(marker));
             let repository = end.and_then(|end| rest.get(..end)).unwrap_or_default();
-            format!(
-                r#"Bearer realm="http://{}/token",service="test",scope="repository:{repository}:pull""#,
-                state.address
-            )
+            let realm = match state.fault(|f| matches!(f, Fault::Realm(_))) {
+                Some(Fault::Realm(realm)) => realm,
+                _ => format!("http://{}/token", state.address),
+            };
+            format!(r#"Bearer realm="{realm}",service="test",scope="repository:{repository}:pull""#)
         }
     };
     let builder = Response::builder().status(StatusCode::UNAUTHORIZED).header(WWW_AUTHENTICATE, value);
@@ -244,7 +245,11 @@ fn upload(
             state.put_blob(repository, digest, bytes);
             return created(digest);
         }
-        let location = format!("/v2/{repository}/blobs/uploads/{}?state=1", state.begin_upload());
+        let host = match state.fault(|f| *f == Fault::UploadElsewhere) {
+            Some(_) => format!("http://{}", state.storage),
+            None => String::new(),
+        };
+        let location = format!("{host}/v2/{repository}/blobs/uploads/{}?state=1", state.begin_upload());
         return finish(Response::builder().status(StatusCode::ACCEPTED).header(LOCATION, location), "");
     }
     let unknown = || error(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown");
