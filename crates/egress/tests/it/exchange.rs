@@ -6,7 +6,7 @@ use egress::{
     header::{AUTHORIZATION, COOKIE, HeaderValue},
 };
 
-use crate::server::{Server, client};
+use crate::server::{Server, UNRESOLVABLE, client};
 
 fn get(server: &Server, path: &str) -> Request {
     Request::get("fetch it", server.url(path))
@@ -132,7 +132,7 @@ async fn only_http_is_spoken() {
 
 #[tokio::test]
 async fn a_name_that_does_not_resolve() {
-    let url = "http://no-such-host.invalid/".parse().unwrap();
+    let url = format!("http://{UNRESOLVABLE}/").parse().unwrap();
     let error = client().send(Request::get("fetch it", url)).await.unwrap_err();
     assert_eq!(error.code(), "host-not-found");
 }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use egress::{AddressPolicy, Client, ClientConfig, ProxyConfig, Request};
 
-use crate::server::{Server, config};
+use crate::server::{Server, UNRESOLVABLE, config};
 
 fn through(proxy: &Server, addresses: AddressPolicy, no_proxy: &str) -> Client {
     let proxy = ProxyConfig {
@@ -25,16 +25,17 @@ async fn ask(client: &Client, url: &str) -> String {
 async fn is_used_where_it_should_be() {
     let proxy = Server::start(|_, _| (200, vec![], Body::from("proxied"))).await;
     let server = Server::start(|_, _| (200, vec![], Body::from("direct"))).await;
-    let client = through(&proxy, AddressPolicy::Any, "direct.invalid,.corp.invalid");
-    assert_eq!(ask(&client, "http://app.invalid/x?y").await, "proxied");
-    assert_eq!(ask(&client, "http://direct.invalid/").await, "host-not-found");
-    assert_eq!(ask(&client, "http://a.corp.invalid/").await, "host-not-found");
+    let direct = format!("direct.{UNRESOLVABLE}");
+    let client = through(&proxy, AddressPolicy::Any, &format!("{direct},.corp.{UNRESOLVABLE}"));
+    assert_eq!(ask(&client, &format!("http://{UNRESOLVABLE}/x?y")).await, "proxied");
+    assert_eq!(ask(&client, &format!("http://{direct}/")).await, "host-not-found");
+    assert_eq!(ask(&client, &format!("http://a.corp.{UNRESOLVABLE}/")).await, "host-not-found");
     for host in ["127.0.0.1", "localhost"] {
         assert_eq!(ask(&client, &format!("http://{host}:{}/", server.address.port())).await, "direct");
     }
     let seen = proxy.seen();
     assert_eq!(seen.len(), 1);
-    assert_eq!(seen[0].1, "http://app.invalid/x?y");
+    assert_eq!(seen[0].1, format!("http://{UNRESOLVABLE}/x?y"));
     assert_eq!(seen[0].2["proxy-authorization"], "Basic dXNlcjpwYXNz");
 }
 
@@ -43,7 +44,7 @@ async fn does_not_open_what_is_guarded() {
     let proxy = Server::start(|_, _| (200, vec![], Body::from("proxied"))).await;
     let client = through(&proxy, AddressPolicy::Guarded { allow: Vec::new() }, "");
     // The proxy's own address is private and fine; a name that only it can resolve is its to judge.
-    assert_eq!(ask(&client, "http://app.invalid/").await, "proxied");
+    assert_eq!(ask(&client, &format!("http://{UNRESOLVABLE}/")).await, "proxied");
     for url in ["http://10.0.0.1/", "http://169.254.169.254/latest", "http://localhost/", "http://127.0.0.1/"]
     {
         assert_eq!(ask(&client, url).await, "address-refused", "{url}");

@@ -16,6 +16,10 @@ use axum::{
 use egress::{AddressPolicy, Client, ClientConfig, ProxyConfig, RetryPolicy, Url};
 use tokio::net::TcpListener;
 
+/// A name whose first label is longer than DNS allows (RFC 1035 section 2.3.4): it fails without asking anybody.
+pub(crate) const UNRESOLVABLE: &str =
+    "a-name-that-is-much-longer-than-any-name-that-could-ever-be-looked-up.invalid";
+
 /// One request: method, target as sent, headers.
 pub(crate) type Seen = (String, String, HeaderMap);
 

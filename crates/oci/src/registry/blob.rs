@@ -71,13 +71,17 @@ impl Registry {
         let mut resumes = 0;
         let mut resumed_at = 0;
         loop {
+            let mut length_known = false;
             let outcome = match self.open_blob(&subject, repository, digest, done).await {
-                Ok(response) => pass_on(response, size, &mut done, sender).await,
+                Ok(response) => {
+                    length_known = response.content_length().is_some();
+                    pass_on(response, size, &mut done, sender).await
+                }
                 Err(e) => Err(e),
             };
             match outcome {
-                Ok(()) if done >= size => return Ok(()),
-                Ok(()) if sender.is_closed() => return Ok(()),
+                // A body of known length that came whole is all there is, even when more was expected.
+                Ok(()) if length_known || done >= size || sender.is_closed() => return Ok(()),
                 Ok(()) => {}
                 Err(e) if e.is_transient() => {
                     if resumes >= RESUMES {

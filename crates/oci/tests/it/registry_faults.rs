@@ -182,6 +182,25 @@ fn wrong_content_is_noticed() {
 }
 
 #[test]
+fn a_manifest_that_lies_about_sizes() {
+    let original = image(Family::Oci, "amd64");
+    for size in [0_u64, 10, 1 << 40, u64::MAX] {
+        let mut layers: Vec<_> = original.layers.iter().map(|l| l.blob(Family::Oci).descriptor()).collect();
+        layers[0]["size"] = size.into();
+        let manifest = serde_json::json!({
+            "schemaVersion": 2, "config": original.config.descriptor(), "layers": layers,
+        });
+        let root = testkit::Blob::json(Family::Oci.manifest(), &manifest);
+        let scene = Scene::new(&original);
+        scene.registry.add("team/lie", "1.0", &Published::new(root, std::slice::from_ref(&original)));
+        let opened = scene.open_as("team/lie:1.0").unwrap();
+        scene.registry.clear_requests();
+        assert_eq!(read_error(&opened), "size-mismatch", "{size}");
+        assert_eq!(scene.registry.requests().len(), 1, "{size}");
+    }
+}
+
+#[test]
 fn a_missing_layer_is_told() {
     let original = image(Family::Oci, "amd64");
     let scene = Scene::new(&original);
