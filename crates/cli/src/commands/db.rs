@@ -1,44 +1,307 @@
 //! `lazaret db`, and the database as `lazaret scan` sees it.
-use super::home;
-use crate::{
-    args::*,
-    exit::{Exit, Failure},
-    output::progress::Bars,
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::IsTerminal as _,
+    path::Path,
+    sync::{Mutex, PoisonError},
 };
-use advisory::{database::Database, need::Needs};
-use egress::ClientConfig;
-use model::Problem;
-use std::path::Path;
-pub(crate) const DEFAULT_URL: &str = "https://osv-vulnerabilities.storage.googleapis.com";
+
+use advisory::{
+    database::{Database, DatabaseError, Entry},
+    ecosystem::ShardName,
+    need::Needs,
+};
+use egress::{Client, ClientConfig, Url};
+use feeds::{BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, UpdateConfig, Wanted};
+use indicatif::ProgressBar;
+use model::{Problem, ProblemCode};
+use tokio::runtime::Runtime;
+
+use super::{home, print, scan, screen_width};
+use crate::{
+    args::{DatabaseArgs, DbBuildArgs, DbStatusArgs, DbUpdateArgs},
+    exit::{Exit, Failure, chain},
+    output::{
+        columns::{Cell, layout},
+        progress::Bars,
+    },
+};
+
+/// Where advisories come from unless told otherwise.
+pub(crate) const DEFAULT_URL: &str = feeds::DEFAULT_BASE;
+
+/// Opens the database of that directory, or of the default one.
 pub(crate) fn open(dir: Option<&Path>) -> Result<Database, Failure> {
     let dir = match dir {
         Some(dir) => dir.to_owned(),
         None => home("db")?,
     };
-    Database::open(dir).map_err(|error| {
+    Database::open(dir).map_err(|error| unusable(&error))
+}
+
+/// Fetches the shards that a scan needs and the database lacks. What cannot be had is said by the match;
+/// here only what went wrong on the way becomes a problem.
+pub(crate) fn provide(
+    runtime: &Runtime,
+    database: &Database,
+    args: &DatabaseArgs,
+    client: &ClientConfig,
+    needs: &Needs,
+    bars: &Bars,
+) -> Vec<Problem> {
+    if args.offline {
+        return Vec::new();
+    }
+    // A damaged manifest is told by the match; fetching would only write over it.
+    let Ok(there) = database.status() else { return Vec::new() };
+    let wanted: Vec<Wanted> = Wanted::of_needs(needs)
+        .into_iter()
+        .filter(|wanted| !there.contains_key(wanted.shard.as_str()))
+        .collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    match fetch(runtime, database, args, client, &wanted, bars) {
+        Ok(updates) => updates.iter().filter_map(problem).collect(),
+        Err(failure) => vec![Problem::new(ProblemCode::DatabaseMissing, failure.message)],
+    }
+}
+
+fn problem(update: &ShardUpdate) -> Option<Problem> {
+    let shard = &update.shard;
+    match &update.outcome {
+        Outcome::Updated | Outcome::Unchanged => None,
+        Outcome::NotInExport => {
+            let text = format!("the advisories that were fetched hold nothing for {shard}");
+            Some(Problem::new(ProblemCode::DatabaseMissing, text))
+        }
+        Outcome::Failed { reason, kept: None } => Some(Problem::new(
+            ProblemCode::DatabaseMissing,
+            format!("{shard} could not be fetched: {reason}"),
+        )),
+        Outcome::Failed { reason, kept: Some(built) } => {
+            let text = format!("{shard} could not be refreshed and is as of {built}: {reason}");
+            Some(Problem::new(ProblemCode::DatabaseStale, text))
+        }
+    }
+}
+
+fn fetch(
+    runtime: &Runtime,
+    database: &Database,
+    args: &DatabaseArgs,
+    client: &ClientConfig,
+    wanted: &[Wanted],
+    bars: &Bars,
+) -> Result<Vec<ShardUpdate>, Failure> {
+    let base: Url = args.db_url.parse().map_err(|_| {
+        let hint = "Give an http or https URL with --db-url, for example one of a mirror.";
+        Failure::usage("db-url-invalid", format!("{:?} is no URL", args.db_url), hint)
+    })?;
+    let client = Client::build(client).map_err(|error| {
+        Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
+    })?;
+    let shown: Mutex<BTreeMap<String, ProgressBar>> = Mutex::default();
+    let progress = |event: feeds::Progress<'_>| {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            feeds::Progress::Asking { .. } => {}
+            feeds::Progress::Downloading { export, received, total } => {
+                let bar = shown
+                    .entry(export.to_owned())
+                    .or_insert_with(|| bars.bar(format!("advisories {export}"), total));
+                bar.set_position(received);
+            }
+            feeds::Progress::Building { export } => {
+                if let Some(bar) = shown.get(export) {
+                    bar.set_message(format!("building {export}"));
+                }
+            }
+        }
+    };
+    let config = UpdateConfig::new(base);
+    let updates = runtime.block_on(feeds::update(database, &client, FEEDS[0], wanted, &config, &progress));
+    bars.clear();
+    Ok(updates)
+}
+
+/// Builds shards from files and directories.
+pub(crate) fn build(args: &DbBuildArgs) -> Result<Exit, Failure> {
+    let options = BuildOptions { only: None, built: feeds::now(), source: String::new() };
+    let summary = feeds::build(&args.from, &args.out, FEEDS[0], &options).map_err(|error| {
         Failure::new(
-            "database-unusable",
+            "db-build-failed",
             &error,
-            "Name another directory with --db, or build the database anew with lazaret db build.",
+            "Give OSV records: .json, .jsonl, .zip, compressed or not, or directories.",
         )
+    })?;
+    print(&built(&summary))?;
+    if summary.shards.is_empty() {
+        let hint = "Check that the files hold OSV records of ecosystems that lazaret knows.";
+        return Err(Failure {
+            code: "db-build-empty",
+            message: format!("none of {} records could be used", summary.records),
+            hint: hint.into(),
+            exit: Exit::Failed,
+        });
+    }
+    Ok(Exit::Pass)
+}
+
+fn built(summary: &BuildSummary) -> String {
+    let rows: Vec<Vec<Cell>> = summary
+        .shards
+        .iter()
+        .map(|shard| {
+            let info = &shard.info;
+            vec![
+                info.name.as_str().into(),
+                info.advisories.to_string().into(),
+                info.rows.to_string().into(),
+                size(shard.bytes).into(),
+            ]
+        })
+        .collect();
+    let mut out = String::new();
+    if !rows.is_empty() {
+        out.push_str(&layout(&["SHARD", "ADVISORIES", "ROWS", "SIZE"], &rows, None));
+        out.push('\n');
+    }
+    let _ = writeln!(
+        out,
+        "{} of {} records stored in {} shards",
+        summary.stored,
+        summary.records,
+        summary.shards.len()
+    );
+    for (why, count) in &summary.dropped {
+        let _ = writeln!(out, "left out: {count} x {why}");
+    }
+    if summary.malformed + summary.unreadable > 0 {
+        let _ =
+            writeln!(out, "unusable: {} records, {} parts of files", summary.malformed, summary.unreadable);
+    }
+    for bad in summary.bad.iter().take(10) {
+        let _ = writeln!(out, "  {}: {}", bad.place, bad.reason);
+    }
+    out
+}
+
+/// Lists the shards.
+pub(crate) fn status(args: &DbStatusArgs) -> Result<Exit, Failure> {
+    let database = open(args.db.as_deref())?;
+    let shards = database.status().map_err(|error| unusable(&error))?;
+    if shards.is_empty() {
+        print(&format!(
+            "No advisories in {}.\nA scan fetches what its image needs; `lazaret db update debian-12 pypi` fetches by name,\n\
+             `lazaret db build --from FILE --out {}` builds from OSV records.\n",
+            database.dir().display(),
+            database.dir().display()
+        ))?;
+        return Ok(Exit::NotReady);
+    }
+    let now = jiff::Timestamp::now();
+    let rows: Vec<Vec<Cell>> = shards.iter().map(|(name, entry)| row(name, entry, now)).collect();
+    let header = ["SHARD", "ADVISORIES", "ROWS", "SIZE", "BUILT", "AGE", "DIGEST", "SOURCE"];
+    print(&layout(&header, &rows, screen_width()))?;
+    if args.verify {
+        verify(&database, &shards)?;
+    }
+    Ok(Exit::Pass)
+}
+
+fn row(name: &str, entry: &Entry, now: jiff::Timestamp) -> Vec<Cell> {
+    vec![
+        name.into(),
+        entry.advisories.to_string().into(),
+        entry.rows.to_string().into(),
+        size(entry.bytes).into(),
+        entry.built.get(..10).unwrap_or(&entry.built).into(),
+        age(&entry.built, now).into(),
+        entry.digest.as_str().into(),
+        entry.source.as_str().into(),
+    ]
+}
+
+fn verify(database: &Database, shards: &BTreeMap<String, Entry>) -> Result<(), Failure> {
+    let hint = "Fetch it again with lazaret db update, or build it again.";
+    for name in shards.keys() {
+        let Some(name) = ShardName::new(name) else { continue };
+        let shard = database.shard(&name).map_err(|error| unusable(&error))?;
+        if let Some(shard) = shard {
+            shard.verify().map_err(|error| {
+                let message = format!("shard {name} is damaged: {}", chain(&error));
+                Failure { code: "shard-damaged", message, hint: hint.into(), exit: Exit::Failed }
+            })?;
+        }
+    }
+    print(&format!("\n{} shards verified\n", shards.len()))
+}
+
+/// Refreshes shards.
+pub(crate) fn update(args: &DbUpdateArgs) -> Result<Exit, Failure> {
+    let database = open(args.database.db.as_deref())?;
+    if args.database.offline {
+        let hint = "Leave --offline out, or build the database from files.";
+        return Err(Failure::usage("offline", "nothing can be fetched with --offline", hint));
+    }
+    let wanted = if args.shards.is_empty() {
+        Wanted::of_database(&database).map_err(|error| unusable(&error))?
+    } else {
+        args.shards.iter().map(|name| named(name)).collect::<Result<_, _>>()?
+    };
+    if wanted.is_empty() {
+        print("No advisories are there to refresh; name shards to fetch, for example debian-12 or pypi.\n")?;
+        return Ok(Exit::NotReady);
+    }
+    let runtime = scan::runtime()?;
+    let client = scan::client_config(&args.network)?;
+    let bars = Bars::new(!std::io::stderr().is_terminal());
+    let updates = fetch(&runtime, &database, &args.database, &client, &wanted, &bars)?;
+    let rows: Vec<Vec<Cell>> = updates
+        .iter()
+        .map(|update| vec![update.shard.as_str().into(), outcome(&update.outcome).into()])
+        .collect();
+    print(&layout(&["SHARD", "RESULT"], &rows, None))?;
+    let failed =
+        updates.iter().any(|update| matches!(update.outcome, Outcome::Failed { .. } | Outcome::NotInExport));
+    Ok(if failed { Exit::Failed } else { Exit::Pass })
+}
+
+fn named(name: &str) -> Result<Wanted, Failure> {
+    Wanted::named(name).ok_or_else(|| {
+        let hint = "Shards are named like debian-12, ubuntu-22.04, alpine-3.20, almalinux-9, pypi, npm.";
+        Failure::usage("shard-unknown", format!("lazaret knows no shard {name:?}"), hint)
     })
 }
-pub(crate) fn provide(
-    _r: &tokio::runtime::Runtime,
-    _d: &Database,
-    _a: &DatabaseArgs,
-    _c: &ClientConfig,
-    _n: &Needs,
-    _b: &Bars,
-) -> Vec<Problem> {
-    Vec::new()
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Updated => "updated".into(),
+        Outcome::Unchanged => "unchanged".into(),
+        Outcome::NotInExport => "the export holds nothing for it".into(),
+        Outcome::Failed { reason, kept: Some(built) } => format!("kept as of {built}: {reason}"),
+        Outcome::Failed { reason, kept: None } => format!("failed: {reason}"),
+    }
 }
-pub(crate) fn build(_a: &DbBuildArgs) -> Result<Exit, Failure> {
-    Ok(Exit::Pass)
+
+fn unusable(error: &DatabaseError) -> Failure {
+    let hint = "Name another directory with --db, or remove the damaged one and fetch or build it anew.";
+    Failure::new("database-unusable", error, hint)
 }
-pub(crate) fn status(_a: &DbStatusArgs) -> Result<Exit, Failure> {
-    Ok(Exit::Pass)
+
+fn age(built: &str, now: jiff::Timestamp) -> String {
+    let Ok(built) = built.parse::<jiff::Timestamp>() else { return "?".into() };
+    let hours = now.duration_since(built).as_hours();
+    match hours {
+        ..0 => "0h".into(),
+        0..48 => format!("{hours}h"),
+        _ => format!("{}d", hours / 24),
+    }
 }
-pub(crate) fn update(_a: &DbUpdateArgs) -> Result<Exit, Failure> {
-    Ok(Exit::Pass)
+
+fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
 }
