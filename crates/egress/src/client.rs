@@ -7,11 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use reqwest::{
-    Certificate, NoProxy, Proxy, StatusCode, Url,
+    NoProxy, Proxy, StatusCode, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     header::{CONTENT_LENGTH, HeaderMap, LOCATION},
 };
-use rustls::crypto::aws_lc_rs;
 use url::Host;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     redirect,
     request::{Body, Request, host_of},
     response::Response,
-    retry,
+    retry, tls,
 };
 
 /// Always reached directly, whatever `NO_PROXY` says: a proxy has another loopback.
@@ -59,22 +58,6 @@ impl Client {
     /// [`EgressError::Config`] when a proxy URL or a certificate cannot be parsed.
     #[expect(clippy::disallowed_methods, reason = "this is the place that builds clients")]
     pub fn build(config: &ClientConfig) -> Result<Self, EgressError> {
-        // The first provider of the process stays; a second attempt to install one is no fault.
-        let _ = aws_lc_rs::default_provider().install_default();
-        let error = |what, cause: Cause| EgressError::Config { what, cause: Some(cause) };
-
-        let mut certificates = Vec::new();
-        for pem in &config.extra_ca {
-            let bundle = Certificate::from_pem_bundle(pem)
-                .map_err(|e| error("private certificate authority", e.without_url().into()))?;
-            if bundle.is_empty() {
-                return Err(error(
-                    "private certificate authority",
-                    "the file holds no certificate in PEM form".into(),
-                ));
-            }
-            certificates.extend(bundle);
-        }
         let proxies = proxies(&config.proxy)?;
         let guard = (!config.addresses.is_any()).then(|| {
             let proxy_hosts = [&config.proxy.http, &config.proxy.https]
@@ -85,43 +68,31 @@ impl Client {
             Arc::new(Guard { addresses: config.addresses.clone(), proxy_hosts })
         });
 
-        let build = |certificates: &[Certificate], system_roots: bool| {
-            let mut builder = reqwest::Client::builder()
-                .user_agent(concat!("lazaret/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .referer(false)
-                .no_proxy()
-                .connect_timeout(config.connect_timeout)
-                .read_timeout(config.read_timeout)
-                .tcp_nodelay(true)
-                // HTTP/2's own windows of 64 KiB would make the distance the limit of every download.
-                .http2_initial_stream_window_size(STREAM_WINDOW)
-                .http2_initial_connection_window_size(4 * STREAM_WINDOW);
-            builder = if system_roots {
-                builder.tls_certs_merge(certificates.iter().cloned())
-            } else {
-                builder.tls_certs_only(certificates.iter().cloned())
-            };
-            if let Some(total) = config.total_timeout {
-                builder = builder.timeout(total);
-            }
-            for proxy in &proxies {
-                builder = builder.proxy(proxy.clone());
-            }
-            if let Some(guard) = &guard {
-                builder = builder.dns_resolver(Arc::clone(guard));
-            }
-            builder.build()
-        };
-        // A machine without any certificate authority can still speak plain HTTP to its own loopback.
-        let inner = match build(&certificates, true) {
-            Ok(client) => client,
-            Err(first) => {
-                tracing::debug!(error = %first, "no system certificate authorities; using the given ones alone");
-                build(&certificates, false).map_err(|_| error("TLS", first.without_url().into()))?
-            }
-        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("lazaret/", env!("CARGO_PKG_VERSION")))
+            .tls_backend_preconfigured(tls::config(&config.extra_ca)?)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.read_timeout)
+            .tcp_nodelay(true)
+            // HTTP/2's own windows of 64 KiB would make the distance the limit of every download.
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(4 * STREAM_WINDOW);
+        if let Some(total) = config.total_timeout {
+            builder = builder.timeout(total);
+        }
+        for proxy in proxies {
+            builder = builder.proxy(proxy);
+        }
+        if let Some(guard) = guard {
+            builder = builder.dns_resolver(guard);
+        }
+        let inner = builder
+            .build()
+            .map_err(|e| EgressError::Config { what: "TLS", cause: Some(e.without_url().into()) })?;
         Ok(Self {
             inner,
             addresses: Arc::new(config.addresses.clone()),

@@ -13,6 +13,7 @@ mod redirect;
 mod request;
 mod response;
 mod retry;
+mod tls;
 
 pub use reqwest::{Method, StatusCode, Url, header};
 

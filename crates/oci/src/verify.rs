@@ -225,6 +225,13 @@ mod tests {
     }
 
     #[test]
+    fn an_endless_stream_ends_at_its_size() {
+        let digest = digest_of(Algorithm::Sha256, b"abc");
+        let error = VerifyingReader::new(io::repeat(0), digest, Some(3), "it").finish().unwrap_err();
+        assert_eq!(OciError::in_io(&error).unwrap().code(), "size-mismatch");
+    }
+
+    #[test]
     fn explains_errors_of_readers_above() {
         let above = || io::Error::other("broken gzip");
         let code = |e: io::Error| OciError::in_io(&e).map_or("none", OciError::code);
