@@ -282,6 +282,47 @@ mod tests {
     }
 
     #[test]
+    fn nobody_acts_with_a_token_of_another() {
+        let subject = |registry: &str| Subject {
+            registry: registry.into(),
+            image: "a".into(),
+            operation: "test".into(),
+            with_credentials: true,
+        };
+        let (here, there) = (subject("r.io"), subject("s.io"));
+        let (ann, bob) = (Credentials::basic("ann", "1"), Credentials::basic("bob", "1"));
+        let wanted = |subject, scope: &str, credentials| Wanted {
+            subject,
+            scope: scope.into(),
+            more_scopes: &[],
+            credentials,
+            plain_http: &|_| false,
+        };
+        let realm = Url::parse("https://auth.io/token").unwrap();
+        let challenge = Challenge::Bearer { realm: realm.clone(), service: None, scope: None };
+        let tokens = Tokens::default();
+        let store = |expires| {
+            let token = Token { authorization: HeaderValue::from_static("Bearer t"), expires };
+            let key = wanted(&here, "pull", Some(&ann)).key(&realm, None, None);
+            tokens.0.lock().unwrap().insert(key, token);
+        };
+        let now = Instant::now();
+        store(now + Duration::from_secs(60));
+        for (subject, scope, credentials, expected) in [
+            (&here, "pull", Some(&ann), true),
+            (&here, "pull", Some(&bob), false),
+            (&here, "pull", None, false),
+            (&here, "push", Some(&ann), false),
+            (&there, "pull", Some(&ann), false),
+        ] {
+            let found = tokens.at_hand(&challenge, &wanted(subject, scope, credentials)).is_some();
+            assert_eq!(found, expected, "{} {scope} {:?}", subject.registry, credentials.is_some());
+        }
+        store(now);
+        assert!(tokens.at_hand(&challenge, &wanted(&here, "pull", Some(&ann))).is_none());
+    }
+
+    #[test]
     fn reads_challenges() {
         let bearer = |service: Option<&str>, scope: Option<&str>| {
             Some(Challenge::Bearer {
