@@ -9,6 +9,7 @@ use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ const LOCK: &str = "manifest.lock";
 const FORMAT: u32 = 1;
 /// Largest manifest that is read.
 const MAX_MANIFEST: u64 = 16 << 20;
+/// Age at which a file that no manifest names is nobody's any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often a look-up starts anew because a shard was replaced between reading the manifest and opening.
 const ATTEMPTS: usize = 5;
 
@@ -207,13 +210,31 @@ impl Database {
         change(&mut manifest);
         let path = self.dir.join(MANIFEST);
         self.store(&manifest, &path).map_err(io("write", &path))?;
-        for file in before {
-            if !file.contains('/') && manifest.shards.values().all(|entry| entry.file != file) {
-                // Left behind at worst: the file is not named any more.
-                let _ = fs::remove_file(self.dir.join(file));
+        let is_named = |file: &str| manifest.shards.values().any(|entry| entry.file == file);
+        for file in before.iter().filter(|file| !file.contains('/') && !is_named(file)) {
+            // Left behind at worst: the file is not named any more.
+            let _ = fs::remove_file(self.dir.join(file));
+        }
+        self.sweep(is_named);
+        Ok(())
+    }
+
+    /// Removes what killed processes have left behind: files of ours that no manifest names and that are too
+    /// old to belong to work under way.
+    fn sweep(&self, is_named: impl Fn(&str) -> bool) {
+        let Ok(entries) = fs::read_dir(&self.dir) else { return };
+        for entry in entries.flatten() {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let temporary = name.starts_with('.') && name.ends_with(".tmp");
+            if !temporary && (!name.ends_with(".shard") || is_named(&name)) {
+                continue;
+            }
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED)) {
+                // Another process may have been faster.
+                let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(())
     }
 
     fn store(&self, manifest: &Manifest, path: &Path) -> io::Result<()> {
@@ -257,7 +278,7 @@ impl Database {
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+    use std::{thread, time::SystemTime};
 
     use model::{
         Advisory,
@@ -314,6 +335,36 @@ mod tests {
         // The same content again keeps its file.
         database.install(&[(write(database.dir(), "debian-12", "2"), origin)]).unwrap();
         assert_eq!(shard_files(database.dir()), 1);
+    }
+
+    #[test]
+    fn abandoned_files_are_removed_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path()).unwrap();
+        let named = write(dir.path(), "debian-12", "1");
+        database.install(&[(named.clone(), Origin::default())]).unwrap();
+        let long_ago = SystemTime::now() - 2 * ABANDONED;
+        let age =
+            |path: &Path| File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        age(&named.path);
+        for name in
+            [".export-1.tmp", ".shard-1.tmp", "old-1.shard", "notes.txt", ".export-2.tmp", "new-1.shard"]
+        {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        for name in [".export-1.tmp", ".shard-1.tmp", "old-1.shard", "notes.txt"] {
+            age(&dir.path().join(name));
+        }
+        database.confirm(&[], "").unwrap();
+        let files = fs::read_dir(dir.path()).unwrap();
+        let mut files: Vec<String> =
+            files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort_unstable();
+        let named = named.path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(
+            files,
+            [".export-2.tmp", named, "manifest.json", "manifest.lock", "new-1.shard", "notes.txt"]
+        );
     }
 
     #[test]

@@ -73,6 +73,36 @@ fn every_file_is_understood() {
     }
 }
 
+/// Records that other projects test with, some of them broken on purpose: `{"osv": RECORD}` a line.
+#[test]
+fn odd_records_are_parsed_or_refused() {
+    let Some(folder) = folder() else { return };
+    let file = std::fs::File::open(folder.join("misc-harvested.osv.jsonl.zst")).unwrap();
+    let mut decoder = zstd::Decoder::new(file).unwrap();
+    decoder.window_log_max(27).unwrap();
+    let text = std::io::read_to_string(decoder).unwrap();
+    let (mut parsed, mut affected, mut refused) = (0, 0, 0);
+    for line in text.lines() {
+        let wrapped: serde_json::Value = serde_json::from_str(line).unwrap();
+        match feed("osv").unwrap().parse(wrapped["osv"].to_string().as_bytes()) {
+            Ok(found) => {
+                parsed += 1;
+                affected += found.advisory.affected.len();
+            }
+            Err(error) => {
+                // Snapshots in which the listed versions were replaced by their number.
+                assert!(
+                    wrapped["_source_file"].as_str().unwrap().ends_with("_query.snap"),
+                    "{error}: {line}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((parsed, refused), (174, 59));
+    assert!(affected >= 200, "{affected} affected entries");
+}
+
 #[test]
 fn all_files_together_make_sound_shards_that_find_what_is_known() {
     let Some(folder) = folder() else { return };
