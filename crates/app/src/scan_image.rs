@@ -41,11 +41,10 @@ pub enum ScanError {
 
 impl ScanError {
     /// A stable kebab-case code.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::Open(error)
-            | Self::Layer(AcquireError::Layer { source: error, .. })
-            | Self::Directory(DirectoryError::Read(error)) => error.code(),
+            Self::Open(error) | Self::Directory(DirectoryError::Read(error)) => error.code(),
+            Self::Layer(AcquireError::Layer { source, .. }) => source.code(),
             Self::Layer(AcquireError::Io { .. }) => "layer-unreadable",
             Self::Layer(AcquireError::OutOfTime(_)) | Self::Directory(DirectoryError::OutOfTime(_)) => {
                 "timeout"
@@ -56,9 +55,8 @@ impl ScanError {
     /// What to do next.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Open(error)
-            | Self::Layer(AcquireError::Layer { source: error, .. })
-            | Self::Directory(DirectoryError::Read(error)) => error.hint(),
+            Self::Open(error) | Self::Directory(DirectoryError::Read(error)) => error.hint(),
+            Self::Layer(AcquireError::Layer { source, .. }) => source.hint(),
             Self::Layer(AcquireError::Io { .. }) => {
                 "Try again; if it stays, check the disk or the network behind the image."
             }

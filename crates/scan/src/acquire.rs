@@ -30,7 +30,7 @@ pub enum AcquireError {
         index: usize,
         /// What went wrong.
         #[source]
-        source: OciError,
+        source: Box<OciError>,
     },
     /// The layer could not be read from where it is kept.
     #[error("failed to read layer {index}")]
@@ -101,7 +101,7 @@ fn stream<F>(
 where
     F: FnOnce(&mut TarReader<Bounded<'_>>) -> Result<(), PassError>,
 {
-    let layer_error = |source| AcquireError::Layer { index, source };
+    let layer_error = |source| AcquireError::Layer { index, source: Box::new(source) };
     let layers = store.layers();
     let missing = || layer_error(OciError::BlobMissing { what: format!("layer {index}") });
     let layer = layers.get(index).ok_or_else(missing)?;
@@ -206,14 +206,14 @@ struct Verified<R> {
 }
 
 enum Inner<R> {
-    On(VerifyingReader<R>),
+    On(Box<VerifyingReader<R>>),
     Off(R),
 }
 
 impl<R: Read> Verified<R> {
     fn new(reader: R, on: bool, expected: &oci::Expected, what: &str) -> Self {
         let inner = if on {
-            Inner::On(VerifyingReader::new(reader, expected.digest.clone(), expected.size, what))
+            Inner::On(Box::new(VerifyingReader::new(reader, expected.digest.clone(), expected.size, what)))
         } else {
             Inner::Off(reader)
         };

@@ -97,18 +97,18 @@ impl SecondPass for Rewalk<'_> {
         let mut read = 0;
         let walked = self.directory.walk(self.context.limits, &mut |entry| {
             let (path, kind, facts) = describe(&entry);
-            let before = pass.len();
+            let before = pass.entries();
             let target = entry.link_target.unwrap_or_default();
             let more = pass.directory_entry(path, kind, target, facts, || open(&entry));
             if kind == IndexKind::File
-                && pass.len() > before
+                && pass.entries() > before
                 && ordinals.contains(&before)
                 && let Ok(mut file) = entry.open()
             {
                 read += facts.size;
                 visit(before, facts, &mut file);
             }
-            let last = ordinals.last().is_none_or(|last| pass.len() > *last);
+            let last = ordinals.last().is_none_or(|last| pass.entries() > *last);
             if last || !matches!(more, Ok(true)) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if let Err(error) = walked {

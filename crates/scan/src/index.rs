@@ -72,7 +72,7 @@ impl IndexWriter {
     }
 
     /// Number of entries so far.
-    pub const fn len(&self) -> u32 {
+    pub const fn entries(&self) -> u32 {
         self.index.entries
     }
 
@@ -90,7 +90,7 @@ impl IndexWriter {
 
 impl LayerIndex {
     /// Number of entries.
-    pub const fn len(&self) -> u32 {
+    pub const fn entries(&self) -> u32 {
         self.entries
     }
 

@@ -174,8 +174,8 @@ impl<'a> LayerPass<'a> {
     }
 
     /// How many entries have an ordinal so far.
-    pub const fn len(&self) -> u32 {
-        self.index.len()
+    pub const fn entries(&self) -> u32 {
+        self.index.entries()
     }
 
     /// Adds a problem of the layer.

@@ -1,5 +1,7 @@
 //! The engine on images built in code: one binary for all integration tests of the crate.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod hostile;
 mod layers;
 mod random;

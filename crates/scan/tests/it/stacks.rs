@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     path::Path,
     process::Command,
     sync::atomic::{AtomicU64, Ordering},
@@ -154,7 +155,7 @@ fn listing(layers: &[Layer]) -> String {
             let link =
                 entry.link_name().unwrap().map_or_else(String::new, |to| format!(" -> {}", to.display()));
             let kind = entry.header().entry_type();
-            out.push_str(&format!("  {number} {kind:?} {}{link}\n", entry.path().unwrap().display()));
+            let _ = writeln!(out, "  {number} {kind:?} {}{link}", entry.path().unwrap().display());
         }
     }
     out
