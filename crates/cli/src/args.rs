@@ -101,7 +101,7 @@ pub(crate) struct DatabaseArgs {
 /// How outbound connections are made.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct NetworkArgs {
-    /// Speak plain HTTP to this registry host[:port]; loopback addresses need no naming. Repeatable.
+    /// Speak plain HTTP to this registry (HOST or HOST:PORT); loopback addresses need no naming. Repeatable.
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
     /// Trust the certificate authorities of this PEM file too. Repeatable.
