@@ -63,6 +63,12 @@ fn applies_to_module(row: &Row<'_>, package: &Package, version: &str) -> bool {
     }
 }
 
+/// True when a row names its module and the package is a module's build that does not say which: rule 1 leaves
+/// the row out, and that must be said.
+pub(super) fn is_unsure(row: &Row<'_>, package: &Package, version: &str) -> bool {
+    row.module.is_some() && package.module.is_none() && minor_release(version).is_some()
+}
+
 /// rpm's label may go on with version and context: `nodejs:12:8030020201:229f0a1c`.
 fn name_and_stream(label: &str) -> &str {
     let end = label.match_indices(':').nth(1).map_or(label.len(), |(at, _)| at);

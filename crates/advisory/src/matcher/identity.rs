@@ -64,7 +64,6 @@ struct Matched<'s> {
     index: u32,
     view: AdvisoryView<'s>,
     cves: BTreeSet<&'s str>,
-    /// Further names from advisories without a CVE that were merged into this one's group.
     hits: Vec<Hit<'s>>,
 }
 

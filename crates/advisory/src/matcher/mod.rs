@@ -214,7 +214,7 @@ impl<'s> PackageLookup<'_, 's> {
     fn search(&mut self, name: &str, version: &str, problems: &mut BTreeSet<Problem>) {
         let settles = self.package.kind == model::PackageKind::Rpm;
         let mut pending: Vec<Row<'s>> = Vec::new();
-        let mut found = false;
+        let (mut found, mut unsure) = (false, false);
         for row in self.shard.rows(name) {
             found = true;
             let row = match row {
@@ -226,6 +226,7 @@ impl<'s> PackageLookup<'_, 's> {
                 }
             };
             if !conditions::apply(&row, self.package, version, self.image) {
+                unsure |= conditions::is_unsure(&row, self.package, version);
                 continue;
             }
             if !settles {
@@ -245,13 +246,20 @@ impl<'s> PackageLookup<'_, 's> {
                 self.package.name,
                 self.order.scheme.name()
             );
-            let problem = Problem::new(ProblemCode::VersionUnparsable, message);
-            problems.insert(if self.package.path.is_empty() {
-                problem
-            } else {
-                problem.at_path(&self.package.path)
-            });
+            problems.insert(self.problem(ProblemCode::VersionUnparsable, message));
         }
+        if unsure {
+            let message = format!(
+                "{} {version} is a module's build whose record names no module; advisories of modules were left out",
+                self.package.name
+            );
+            problems.insert(self.problem(ProblemCode::NotCovered, message));
+        }
+    }
+
+    fn problem(&self, code: ProblemCode, message: String) -> Problem {
+        let problem = Problem::new(code, message);
+        if self.package.path.is_empty() { problem } else { problem.at_path(&self.package.path) }
     }
 
     fn settle(&mut self, pending: &mut Vec<Row<'s>>, name: &str, version: &str) {

@@ -236,6 +236,11 @@ fn module_streams_stay_apart() {
     );
     assert_eq!(alma(&twelve, labelled).len(), 1);
 
+    // A build without a label cannot be judged, and the report says so.
+    let inventory = image("almalinux", "8.5", vec![rpm("nodejs", old, "x86_64", None)]);
+    let problems = match_packages(&inventory, &shards(&twelve)).problems;
+    assert_eq!(problems.iter().map(|problem| problem.code).collect::<Vec<_>>(), [ProblemCode::NotCovered]);
+
     // Builds and ordinary packages are worlds apart, whatever their versions.
     let unnamed = streams(None, &["1:12.22.5-1.module_el8.5.0+2618+8d46dafd"]);
     assert!(alma(&unnamed, rpm("nodejs", "1:6.0.0-1.el8", "x86_64", None)).is_empty());
