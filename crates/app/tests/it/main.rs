@@ -1,0 +1,12 @@
+//! The use cases from the outside: real images, where they are at hand.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail, and say what was skipped"
+)]
+
+mod oracle;
+mod real;
+mod summary;
