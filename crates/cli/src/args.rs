@@ -35,10 +35,10 @@ pub(crate) enum Command {
 /// `lazaret scan`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Images: [registry/]repository[:tag][@digest], oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, dir:PATH,
-or a path, recognised by its content.
+Images: [registry/]repository[:tag][@digest], oci:DIR[:TAG], oci-archive:FILE[:TAG],
+docker-archive:FILE[:NAME], dir:PATH, or a path, recognised by its content.
 
-Exit codes: 0 done, 1 --fail-on met, 2 wrong usage, 3 scan failed, 5 no advisory database for this image.")]
+Exit codes: 0 done, 1 --fail-on met, 2 wrong usage, 3 scan failed, 5 no advisories for this image.")]
 pub(crate) struct ScanArgs {
     /// The image.
     pub(crate) image: String,
@@ -70,8 +70,8 @@ pub(crate) struct ScanArgs {
     /// Where layers that were read are remembered.
     #[arg(long, value_name = "DIR", env = "LAZARET_CACHE")]
     pub(crate) cache: Option<PathBuf>,
-    /// Read every layer anew and remember none.
-    #[arg(long, conflicts_with = "cache")]
+    /// Read every layer anew and remember none, whatever --cache and LAZARET_CACHE say.
+    #[arg(long)]
     pub(crate) no_cache: bool,
     /// Reach the image.
     #[command(flatten)]

@@ -180,8 +180,11 @@ fn built(summary: &BuildSummary) -> String {
         let _ = writeln!(out, "left out: {count} x {why}");
     }
     if summary.malformed + summary.unreadable > 0 {
-        let _ =
-            writeln!(out, "unusable: {} records, {} parts of files", summary.malformed, summary.unreadable);
+        let _ = writeln!(
+            out,
+            "unusable: {} x record, {} x part of a file",
+            summary.malformed, summary.unreadable
+        );
     }
     for bad in summary.bad.iter().take(10) {
         let _ = writeln!(out, "  {}: {}", bad.place, bad.reason);

@@ -3,10 +3,10 @@
 use std::{io::IsTerminal as _, path::Path, thread::available_parallelism};
 
 use app::{ScanError, ScanRequest, scan_image};
-use egress::ClientConfig;
+use egress::{ClientConfig, EgressError};
 use model::{ImageReference, Limits, Report};
 use oci::{
-    OpenOptions,
+    OciError, OpenOptions,
     registry::{ConfigFiles, CredentialSource, Credentials, Registries, RegistryOptions},
 };
 use policy::threshold::{Filter, fails};
@@ -24,6 +24,9 @@ const CACHE_BYTES: u64 = 2 << 30;
 
 /// Scans an image and writes its report.
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
+    if let Some(file) = &args.output {
+        check_output(file)?;
+    }
     let runtime = runtime()?;
     let client = client_config(&args.network)?;
     let registries = Registries::new(RegistryOptions {
@@ -85,20 +88,37 @@ fn write(args: &ScanArgs, report: &Report, hidden: usize) -> Result<(), Failure>
     }
 }
 
+/// Refuses what cannot become a file before the image is read: a scan may take minutes.
+fn check_output(file: &Path) -> Result<(), Failure> {
+    if file.is_dir() {
+        return Err(output_failed(file, "it is a directory"));
+    }
+    let directory = directory_of(file);
+    if directory.is_dir() {
+        return Ok(());
+    }
+    Err(output_failed(file, &format!("there is no directory {}", directory.display())))
+}
+
+fn directory_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
+}
+
+fn output_failed(file: &Path, why: &str) -> Failure {
+    let message = format!("failed to write {}: {why}", file.display());
+    let hint = "Name a file in a directory that is there and can be written to.";
+    Failure { code: "output-failed", message, hint: hint.into(), exit: Exit::Failed }
+}
+
 /// Writes beside and renames in, so that nobody reads half a report.
 fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
-    let hint = "Check that the directory is there and can be written to.";
-    let failed = |error: std::io::Error| {
-        let message = format!("failed to write {}: {error}", file.display());
-        Failure { code: "output-failed", message, hint: hint.into(), exit: Exit::Failed }
-    };
+    // What the system says, without the name of the temporary file.
+    let failed = |error: std::io::Error| output_failed(file, &error.kind().to_string());
     // A device or a pipe cannot be replaced by rename.
     if file.exists() && !file.is_file() {
         return std::fs::write(file, text).map_err(failed);
     }
-    let directory =
-        file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    let mut temporary = tempfile::NamedTempFile::new_in(directory_of(file)).map_err(failed)?;
     std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     temporary.as_file().set_permissions(mode).map_err(failed)?;
@@ -106,8 +126,18 @@ fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// As the error says it; where an option helps, the hint names it.
 fn failure(error: &ScanError) -> Failure {
-    Failure::new(error.code(), error, error.hint())
+    let hint = match error {
+        ScanError::Open(OciError::Network(EgressError::Tls { .. })) => {
+            "Name the registry's certificate authority with --ca-file; if it speaks plain HTTP, name it with --plain-http."
+        }
+        ScanError::Open(OciError::Unauthorized { with_credentials: false, .. }) => {
+            "Check the name, since some registries answer like this for what does not exist; else log in (docker login, podman login or skopeo login), or use --username with LAZARET_PASSWORD."
+        }
+        _ => error.hint(),
+    };
+    Failure::new(error.code(), error, hint)
 }
 
 /// The client of the command line with the extra certificate authorities.

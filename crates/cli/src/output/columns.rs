@@ -39,17 +39,18 @@ pub(crate) fn layout(header: &[&str], rows: &[Vec<Cell>], width: Option<usize>) 
     let bold = Style::new().bold();
     let titles = header.iter().map(|title| Cell::styled(*title, bold)).collect::<Vec<_>>();
     for row in std::iter::once(&titles).chain(rows) {
-        let mut line = String::new();
+        // Blanks are written before a cell that has text, so that no line ends with any.
+        let mut blanks = 0;
         for (column, cell) in row.iter().enumerate().take(columns) {
             let is_last = column + 1 == columns;
             let text = if is_last { cut(&cell.text, last) } else { cell.text.clone() };
-            let _ = write!(line, "{}{text}{}", cell.style.render(), cell.style.render_reset());
-            if !is_last {
-                let pad = widths[column].saturating_sub(text.width()) + 2;
-                line.extend(std::iter::repeat_n(' ', pad));
+            if !text.is_empty() {
+                out.extend(std::iter::repeat_n(' ', blanks));
+                blanks = 0;
+                let _ = write!(out, "{}{text}{}", cell.style.render(), cell.style.render_reset());
             }
+            blanks += widths[column].saturating_sub(text.width()) + 2;
         }
-        out.push_str(line.trim_end());
         out.push('\n');
     }
     out
@@ -102,6 +103,12 @@ mod tests {
     fn cuts_only_the_last_column() {
         let text = plain(&["A", "B"], &[&["abc", &"x".repeat(60)]], Some(30));
         assert_eq!(text.lines().nth(1).unwrap(), format!("abc  {}…", "x".repeat(24)));
+    }
+
+    #[test]
+    fn no_line_ends_with_blanks() {
+        let text = plain(&["A", "B", ""], &[&["abc", "", ""], &["a", "", "y"], &["", "x", ""]], None);
+        assert_eq!(text, "A    B\nabc\na       y\n     x\n");
     }
 
     #[test]

@@ -2,10 +2,15 @@
 
 use std::{cmp::Reverse, fmt::Write as _};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::{AnsiColor, Color, Style};
 use model::{Finding, Report, Severity, report::CoverageState};
 
 use super::columns::{Cell, layout, printable};
+
+/// The label of what was not looked at.
+const UNCHECKED: &str = "unchecked";
+/// How a warning looks.
+const WARNING: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
 
 /// How to show it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +41,7 @@ pub(crate) fn write(report: &Report, view: View) -> String {
     }
     out.push('\n');
     out.push_str(&summary(report, view.hidden));
+    out.push_str(&next(report));
     out
 }
 
@@ -43,8 +49,8 @@ fn head(report: &Report) -> String {
     let image = &report.image;
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
-        let dim = Style::new().dimmed();
-        let _ = writeln!(out, "{}{name:<9}{}{}", dim.render(), dim.render_reset(), printable(&text));
+        let style = if name == UNCHECKED { WARNING } else { Style::new().dimmed() };
+        let _ = writeln!(out, "{}{name:<11}{}{}", style.render(), style.render_reset(), printable(&text));
     };
     line("image", image.reference.clone());
     if let Some(digest) = &image.digest {
@@ -63,18 +69,20 @@ fn head(report: &Report) -> String {
     }
     for coverage in &report.coverage {
         let packages = plural(coverage.packages, "package");
-        let text = match coverage.state {
+        let shard = &coverage.shard;
+        match coverage.state {
             CoverageState::Checked => {
                 let built = coverage.built.as_deref().and_then(|b| b.get(..10)).unwrap_or("unknown date");
                 let advisories = plural_u64(coverage.advisories, "advisory", "advisories");
-                format!("{packages} against {} ({advisories}, built {built})", coverage.shard)
+                line("checked", format!("{packages} against {shard} ({advisories}, built {built})"));
             }
-            CoverageState::Missing => format!("NOT {packages}: no advisories for {} here", coverage.shard),
+            CoverageState::Missing => {
+                line(UNCHECKED, format!("{packages}: no advisories for {shard} here"));
+            }
             CoverageState::NotCovered => {
-                format!("NOT {packages}: no known source of advisories for {}", coverage.shard)
+                line(UNCHECKED, format!("{packages}: no known source of advisories for {shard}"));
             }
-        };
-        line("checked", text);
+        }
     }
     out
 }
@@ -148,13 +156,12 @@ fn problems(report: &Report, width: Option<usize>) -> String {
                 (None, Some(layer)) => format!("layer {layer}"),
                 (None, None) => String::new(),
             };
-            let yellow = Style::new().fg_color(Some(AnsiColor::Yellow.into()));
             let text = if place.is_empty() {
                 problem.message.clone()
             } else {
                 format!("{place}: {}", problem.message)
             };
-            vec![Cell::styled(problem.code.as_str(), yellow), text.into()]
+            vec![Cell::styled(problem.code.as_str(), WARNING), text.into()]
         })
         .collect();
     if rows.is_empty() { String::new() } else { layout(&["PROBLEM", ""], &rows, width) }
@@ -195,7 +202,8 @@ fn summary(report: &Report, hidden: usize) -> String {
     if hidden > 0 {
         let _ = write!(out, "; {hidden} hidden by the filters");
     }
-    if unchecked > 0 {
+    // Where nothing was checked, that is said already.
+    if unchecked > 0 && (checked || !report.findings.is_empty()) {
         let _ = write!(out, "; {} NOT CHECKED", plural(unchecked, "package"));
     }
     if report.is_partial() {
@@ -203,6 +211,19 @@ fn summary(report: &Report, hidden: usize) -> String {
     }
     out.push('\n');
     out
+}
+
+/// What to do about advisories that are not here; empty when there is nothing to be done.
+fn next(report: &Report) -> String {
+    let missing = report.coverage.iter().filter(|c| c.state == CoverageState::Missing && c.packages > 0);
+    let names: Vec<String> = missing.map(|coverage| printable(&coverage.shard)).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "next: lazaret db update {} fetches what is missing; --db names another database\n",
+        names.join(" ")
+    )
 }
 
 const fn state(finding: &Finding) -> &'static str {
@@ -219,14 +240,14 @@ const fn state(finding: &Finding) -> &'static str {
 const fn style(severity: Severity) -> Style {
     let color = match severity {
         Severity::Critical => {
-            return Style::new().bold().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Red)));
+            return Style::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Red)));
         }
         Severity::High => AnsiColor::Red,
         Severity::Medium => AnsiColor::Yellow,
         Severity::Low => AnsiColor::Cyan,
         Severity::Negligible | Severity::Unknown => AnsiColor::BrightBlack,
     };
-    Style::new().fg_color(Some(anstyle::Color::Ansi(color)))
+    Style::new().fg_color(Some(Color::Ansi(color)))
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -1,0 +1,16 @@
+//! The binary from outside: what is typed, what is printed, what it asks of the network, how it ends.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails by panicking")]
+
+mod binary;
+mod cache;
+mod credentials;
+mod database;
+mod errors;
+mod network;
+mod reference;
+mod sample;
+mod scan;
+mod server;
+mod small;
+mod sources;
