@@ -26,6 +26,26 @@ pub enum Fact {
     Bytes(Vec<u8>),
 }
 
+impl Fact {
+    fn heap_bytes(&self) -> usize {
+        let texts = |list: &[String]| list.iter().map(|text| size_of::<String>() + text.len()).sum::<usize>();
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Distro(distro) => distro.id.len() + texts(&distro.id_like) + text(&distro.pretty_name),
+            Self::Package(package) => {
+                let source =
+                    package.source.as_ref().map_or(0, |source| source.name.len() + source.version.len());
+                let texts = texts(&package.licences);
+                let more = text(&package.arch) + text(&package.module) + text(&package.vendor);
+                package.name.len() + package.version.len() + source + texts + more
+            }
+            Self::Owns { package, paths } => package.len() + texts(paths),
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
 /// Everything that one file told one analyzer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Observation {
@@ -36,6 +56,13 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// About how many bytes of memory it takes: for budgets, not for accounts.
+    pub fn approximate_bytes(&self) -> usize {
+        let facts: usize = self.facts.iter().map(|fact| size_of::<Fact>() + fact.heap_bytes()).sum();
+        facts
+            + self.problems.iter().map(|problem| size_of::<Problem>() + problem.message.len()).sum::<usize>()
+    }
+
     /// Nothing but one problem.
     pub fn problem(code: ProblemCode, message: impl Into<String>) -> Self {
         Self { facts: Vec::new(), problems: vec![Problem::new(code, message)] }

@@ -28,8 +28,12 @@ pub struct Limits {
     pub spill_bytes: u64,
     /// Most bytes that the paths of all layers together may take, in their compact form.
     pub index_bytes: u64,
-    /// Most packages of one file, and of one image ten times as many.
+    /// Most bytes that what was observed in all layers together may take in memory.
+    pub fact_bytes: u64,
+    /// Most packages of one file.
     pub file_packages: usize,
+    /// Most facts (packages, lists of owned files ...) of one image.
+    pub image_facts: usize,
     /// Most links followed to resolve one path.
     pub link_hops: usize,
     /// Most bytes that a second pass over layers may decompress, for links to content that was not kept.
@@ -53,7 +57,9 @@ impl Limits {
             file_bytes: 1 << 30,
             spill_bytes: 16 << 20,
             index_bytes: 96 << 20,
+            fact_bytes: 96 << 20,
             file_packages: 100_000,
+            image_facts: 250_000,
             link_hops: 255,
             second_pass_bytes: 16 << 30,
             time: Duration::from_secs(1800),

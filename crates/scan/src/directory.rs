@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     io::{self, Read},
     ops::ControlFlow,
-    sync::atomic::AtomicU64,
     time::Instant,
 };
 
@@ -18,7 +17,7 @@ use crate::{
     engine::EngineConfig,
     index::IndexKind,
     merge::{MergeInput, SecondPass, merge},
-    pass::{FileFacts, LayerPass, OutOfTime, PassContext, PassError},
+    pass::{Budget, FileFacts, LayerPass, OutOfTime, PassContext, PassError},
 };
 
 /// Why a directory could not be scanned.
@@ -37,12 +36,12 @@ pub fn build_inventory(
     directory: &Directory,
     config: &EngineConfig<'_>,
 ) -> Result<Inventory, DirectoryError> {
-    let index_budget = AtomicU64::new(config.limits.index_bytes);
+    let budget = Budget::new(config.limits);
     let context = PassContext {
         analyzers: config.analyzers,
         limits: config.limits,
         deadline: Instant::now() + config.limits.time,
-        index_budget: &index_budget,
+        budget: &budget,
     };
     let mut pass = LayerPass::new(&context);
     let mut out_of_time = None;
@@ -90,9 +89,8 @@ impl SecondPass for Rewalk<'_> {
         ordinals: &BTreeSet<u32>,
         visit: &mut dyn FnMut(u32, FileFacts, &mut dyn Read),
     ) -> u64 {
-        let unbounded = AtomicU64::new(u64::MAX);
-        let context = PassContext { index_budget: &unbounded, ..*self.context };
-        let no_analyzers = PassContext { analyzers: &[], ..context };
+        let budget = Budget::new(self.context.limits);
+        let no_analyzers = PassContext { analyzers: &[], budget: &budget, ..*self.context };
         let mut pass = LayerPass::new(&no_analyzers);
         let mut read = 0;
         let walked = self.directory.walk(self.context.limits, &mut |entry| {

@@ -5,7 +5,7 @@ use std::{
     io::Read,
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -18,7 +18,7 @@ use crate::{
     acquire::{AcquireError, read_layer, read_layer_again},
     cache::{CacheKey, LayerCache},
     merge::{MergeInput, SecondPass, merge},
-    pass::{FileFacts, PassContext},
+    pass::{Budget, FileFacts, PassContext},
     record::LayerRecord,
 };
 
@@ -60,12 +60,12 @@ pub struct EngineConfig<'a> {
 /// Reads all layers and merges them. Fails only when a layer could not be had or was not what its digest
 /// says; what a layer's own content is to blame for are problems of the inventory.
 pub fn build_inventory(store: &dyn LayerStore, config: &EngineConfig<'_>) -> Result<Inventory, AcquireError> {
-    let index_budget = AtomicU64::new(config.limits.index_bytes);
+    let budget = Budget::new(config.limits);
     let context = PassContext {
         analyzers: config.analyzers,
         limits: config.limits,
         deadline: Instant::now() + config.limits.time,
-        index_budget: &index_budget,
+        budget: &budget,
     };
     let mut problems = Vec::new();
     let records = read_layers(store, config, &context, &mut problems)?;

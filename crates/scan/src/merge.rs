@@ -66,10 +66,12 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     let whiteouts = !layers.is_empty();
     let mut problems = Vec::new();
     let mut tree = build_tree(records, whiteouts, limits, &mut problems);
-    let views = links::visible(&mut tree, records, analyzers);
+    let mut views = links::visible(&mut tree, records, analyzers);
     let mut budget = limits.second_pass_bytes;
     let extra =
         links::read_missing(&views, records, analyzers, limits, second_pass, &mut budget, &mut problems);
+
+    bound_facts(&mut views, records, &extra, limits, &mut problems);
 
     let mut merged = Merged::default();
     let observed = |view: &View| observation_of(records, &extra, view);
@@ -96,12 +98,6 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     }
 
     let mut packages = merged.packages;
-    let most = limits.file_packages.saturating_mul(10);
-    if packages.len() > most {
-        packages.truncate(most);
-        let text = format!("more than {most} packages; the rest was left out");
-        push_problem(&mut problems, Problem::new(ProblemCode::TooManyItems, text));
-    }
     attribute::owners(&mut tree, &merged.owned, &mut packages);
     if whiteouts {
         attribute::layers(&tree, &views, records, &extra, &mut packages);
@@ -150,6 +146,28 @@ fn build_tree(
         }
     }
     tree
+}
+
+/// Leaves out files beyond the limit on facts: hard links can show one large database under many paths.
+fn bound_facts(
+    views: &mut Vec<View>,
+    records: &[LayerRecord],
+    extra: &Extra,
+    limits: &Limits,
+    problems: &mut Vec<Problem>,
+) {
+    let mut left = limits.image_facts;
+    let mut beyond = |view: &View| {
+        let facts =
+            observation_of(records, extra, view).map_or(0, |observation| observation.facts.len().max(1));
+        left.checked_sub(facts).inspect(|rest| left = *rest).is_none()
+    };
+    let before = views.len();
+    if let Some(kept) = views.iter().position(&mut beyond) {
+        views.truncate(kept);
+        let text = format!("more than {} facts; {} files were left out", limits.image_facts, before - kept);
+        push_problem(problems, Problem::new(ProblemCode::TooManyItems, text));
+    }
 }
 
 fn observation_of<'a>(records: &'a [LayerRecord], extra: &'a Extra, view: &View) -> Option<&'a Observation> {

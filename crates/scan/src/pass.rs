@@ -31,8 +31,26 @@ pub struct PassContext<'a> {
     pub limits: &'a Limits,
     /// When the scan must be over.
     pub deadline: Instant,
-    /// Bytes of index that all layers together may still take.
-    pub index_budget: &'a AtomicU64,
+    /// What all layers together may still take.
+    pub budget: &'a Budget,
+}
+
+/// Memory that all layers of one scan share, in bytes.
+#[derive(Debug)]
+pub struct Budget {
+    index: AtomicU64,
+    facts: AtomicU64,
+}
+
+impl Budget {
+    /// All that the limits grant.
+    pub const fn new(limits: &Limits) -> Self {
+        Self { index: AtomicU64::new(limits.index_bytes), facts: AtomicU64::new(limits.fact_bytes) }
+    }
+
+    fn take(from: &AtomicU64, bytes: u64) -> bool {
+        from.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
 }
 
 /// The time for the scan is over.
@@ -237,10 +255,7 @@ impl<'a> LayerPass<'a> {
         let used = self.index.bytes() as u64;
         if used > self.charged {
             let step = (used - self.charged).max(64 << 10);
-            let budget = self.context.index_budget;
-            let paid =
-                budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(step));
-            if paid.is_err() {
+            if !Budget::take(&self.context.budget.index, step) {
                 let text = "the paths of the image need more memory than the limit; the rest was not read";
                 self.problem(Problem::new(ProblemCode::LayerLimit, text));
                 return None;
@@ -256,6 +271,12 @@ impl<'a> LayerPass<'a> {
         let observed = observe(self.context, &entry, sparse, reader, |_| true);
         let name = file_name(&path);
         for (analyzer, observation) in observed {
+            let bytes = size_of::<Kept>() + name.len() + observation.approximate_bytes();
+            if !Budget::take(&self.context.budget.facts, bytes as u64) {
+                let text = "the contents of the image need more memory than the limit; the rest was left out";
+                self.problem(Problem::new(ProblemCode::LayerLimit, text));
+                return;
+            }
             self.record.kept.push(Kept { ordinal, analyzer, name: name.to_owned(), observation });
         }
     }

@@ -1,7 +1,6 @@
 //! Which files each analyzer sees, and the second pass for contents that no pass had kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use analyze::Analyzer;
@@ -9,7 +8,7 @@ use model::{Limits, Problem, ProblemCode};
 
 use super::{Extra, SecondPass, View, kept, wants};
 use crate::{
-    pass::{self, PassContext, push_problem},
+    pass::{self, Budget, PassContext, push_problem},
     paths::{file_name, lossy},
     record::LayerRecord,
     tree::{ContentId, NodeKind, Tree},
@@ -112,9 +111,9 @@ pub(super) fn read_missing(
         }
     }
     let mut extra = Extra::new();
-    let index_budget = AtomicU64::new(0);
+    let pass_budget = Budget::new(limits);
     let deadline = Instant::now() + Duration::from_secs(3600);
-    let context = PassContext { analyzers, limits, deadline, index_budget: &index_budget };
+    let context = PassContext { analyzers, limits, deadline, budget: &pass_budget };
     for (layer, files) in missing {
         let ordinals: BTreeSet<u32> = files.keys().copied().collect();
         let mut seen: HashSet<u32> = HashSet::new();

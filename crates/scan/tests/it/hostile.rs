@@ -225,6 +225,32 @@ fn more_entries_than_the_limit_are_partial() {
 }
 
 #[test]
+fn memory_for_facts_is_bounded() {
+    let package = |n: u32| format!("srv/node_modules/p{n}/package.json");
+    let many = (0..3000).fold(LayerBuilder::new(), |layer, n| {
+        layer.file(&package(n), format!(r#"{{"name":"p{n}","version":"1.0.0"}}"#))
+    });
+    let layer = many.finish(Compression::Gzip).unwrap();
+    let inventory = scan_limited(layer.clone(), &Limits { fact_bytes: 300_000, ..Limits::standard() });
+    assert_eq!(codes(&inventory), [ProblemCode::LayerLimit]);
+    assert!((300..3000).contains(&inventory.packages.len()), "{}", inventory.packages.len());
+    let inventory = scan_limited(layer, &Limits { image_facts: 1000, ..Limits::standard() });
+    assert_eq!((codes(&inventory), inventory.packages.len()), (vec![ProblemCode::TooManyItems], 1000));
+}
+
+#[test]
+fn one_database_under_many_names_is_bounded() {
+    let database: String = (0..500).map(|n| STATUS.replace("base", &format!("p{n}"))).collect();
+    let links = (0..100).fold(LayerBuilder::new().file("data", database), |layer, n| {
+        layer.hardlink(&format!("var/lib/dpkg/status.d/{n}"), "data")
+    });
+    let layer = links.finish(Compression::Gzip).unwrap();
+    let inventory = scan_limited(layer, &Limits { image_facts: 5000, ..Limits::standard() });
+    assert!(inventory.packages.len() <= 5000);
+    assert!(codes(&inventory).contains(&ProblemCode::TooManyItems));
+}
+
+#[test]
 fn the_wrong_digest_fails_the_scan() {
     let directory = tempfile::tempdir().unwrap();
     let layer = sound().finish(Compression::Gzip).unwrap();
