@@ -1,7 +1,7 @@
 //! The oracle of the merge: for random stacks of layers, scanning the stack equals scanning the directory that
 //! `umoci unpack` makes of it.
 //!
-//! `LAZARET_STACKS` sets how many stacks (a few hundred by default, 10,000 in the soak), `LAZARET_STACK_SEED`
+//! `LAZARET_STACKS` sets how many stacks are compared (a few hundred by default, 10,000 in the soak), `LAZARET_STACK_SEED`
 //! the first seed.
 
 use std::{
@@ -72,7 +72,7 @@ fn a_stack_is_the_directory_that_umoci_unpacks() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + stacks {
+                    if compared.load(Ordering::Relaxed) >= stacks || seed >= first + 2 * stacks {
                         break;
                     }
                     match compare(&umoci, seed) {
@@ -91,7 +91,7 @@ fn a_stack_is_the_directory_that_umoci_unpacks() {
         "{compared} stacks compared, {packages} packages in them, {} that umoci refuses",
         refused.into_inner()
     );
-    assert!(compared * 10 >= stacks * 7, "too many stacks were refused to prove anything");
+    assert!(compared >= stacks, "too many stacks were refused");
     assert!(packages >= compared, "too few packages to prove anything");
 }
 
