@@ -1,4 +1,4 @@
-//! Aligned columns for the terminal: widths by what is displayed, the last column cut to the screen.
+//! Aligned columns for the terminal: widths by what is displayed, cut to what the screen has room for.
 
 use std::fmt::Write as _;
 
@@ -24,6 +24,11 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
+/// Blanks between columns.
+const GAP: usize = 2;
+/// A column is not cut below this, nor is the last shown with less.
+const LEAST: usize = 10;
+
 /// Lays out rows under a header. `width` is the screen's; `None` cuts nothing.
 pub(crate) fn layout(header: &[&str], rows: &[Vec<Cell>], width: Option<usize>) -> String {
     let columns = header.len();
@@ -33,8 +38,9 @@ pub(crate) fn layout(header: &[&str], rows: &[Vec<Cell>], width: Option<usize>) 
             widths[column] = widths[column].max(cell.text.width());
         }
     }
-    let before: usize = widths.iter().take(columns.saturating_sub(1)).map(|width| width + 2).sum();
-    let last = width.map_or(usize::MAX, |width| width.saturating_sub(before).max(20));
+    if let Some(width) = width {
+        fit(&mut widths, width);
+    }
     let mut out = String::new();
     let bold = Style::new().bold();
     let titles = header.iter().map(|title| Cell::styled(*title, bold)).collect::<Vec<_>>();
@@ -42,22 +48,46 @@ pub(crate) fn layout(header: &[&str], rows: &[Vec<Cell>], width: Option<usize>) 
         // Blanks are written before a cell that has text, so that no line ends with any.
         let mut blanks = 0;
         for (column, cell) in row.iter().enumerate().take(columns) {
-            let is_last = column + 1 == columns;
-            let text = if is_last { cut(&cell.text, last) } else { cell.text.clone() };
+            let text = cut(&cell.text, widths[column]);
             if !text.is_empty() {
                 out.extend(std::iter::repeat_n(' ', blanks));
                 blanks = 0;
                 let _ = write!(out, "{}{text}{}", cell.style.render(), cell.style.render_reset());
             }
-            blanks += widths[column].saturating_sub(text.width()) + 2;
+            blanks += widths[column].saturating_sub(text.width()) + GAP;
         }
         out.push('\n');
     }
     out
 }
 
+/// Narrows columns until they fit: first the last one, which explains the others, then the widest. A screen
+/// that is too narrow for even that gets lines that it has to wrap.
+fn fit(widths: &mut [usize], screen: usize) {
+    let shown =
+        |widths: &[usize]| widths.iter().filter(|width| **width > 0).map(|width| width + GAP).sum::<usize>();
+    let total = |widths: &[usize]| shown(widths).saturating_sub(GAP);
+    if let Some((last, before)) = widths.split_last_mut() {
+        let room = screen.saturating_sub(total(before) + GAP);
+        *last = match room {
+            0..LEAST if *last > room => 0,
+            _ => room.min(*last),
+        };
+    }
+    loop {
+        let over = total(widths).saturating_sub(screen);
+        let Some(widest) = widths.iter_mut().max().filter(|width| over > 0 && **width > LEAST) else {
+            return;
+        };
+        *widest -= 1;
+    }
+}
+
 /// Cuts to that many columns, with an ellipsis where something is gone.
 fn cut(text: &str, width: usize) -> String {
+    if width == 0 {
+        return String::new();
+    }
     if text.width() <= width {
         return text.to_owned();
     }
@@ -100,9 +130,29 @@ mod tests {
     }
 
     #[test]
-    fn cuts_only_the_last_column() {
+    fn cuts_the_last_column_first() {
         let text = plain(&["A", "B"], &[&["abc", &"x".repeat(60)]], Some(30));
         assert_eq!(text.lines().nth(1).unwrap(), format!("abc  {}…", "x".repeat(24)));
+    }
+
+    #[test]
+    fn fits_the_screen_by_cutting_what_is_widest() {
+        let row = ["CVE-2024-00001", &"p".repeat(40), "1:1.0-1.el8_10", "what it is about"];
+        let at = |width| plain(&["ID", "PACKAGE", "IN", "TITLE"], &[&row], Some(width));
+        for width in [56, 60, 72, 80, 90, 100, 200] {
+            let text = at(width);
+            assert!(text.lines().all(|line| line.width() <= width), "{width}: {text}");
+            assert!(text.contains(row[0]) && text.contains(row[2]), "{width}: {text}");
+        }
+        assert!(at(56).contains(&format!("{}…", "p".repeat(23))), "{}", at(56));
+        assert!(
+            at(83).contains(row[1]) && at(83).lines().count() == 2 && !at(83).contains("what"),
+            "{}",
+            at(83)
+        );
+        assert!(at(100).contains(row[3]), "{}", at(100));
+        // Nothing sensible fits: it is for the terminal to wrap.
+        assert!(at(3).contains("CVE-2024-…"), "{}", at(3));
     }
 
     #[test]

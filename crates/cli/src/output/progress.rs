@@ -21,8 +21,8 @@ impl Bars {
     pub(crate) fn bar(&self, name: String, bytes: Option<u64>) -> ProgressBar {
         let bar = self.all.add(bytes.map_or_else(ProgressBar::no_length, ProgressBar::new));
         let template = match bytes {
-            Some(_) => "{msg:<22} {bar:30} {bytes:>10} / {total_bytes:<10} {bytes_per_sec}",
-            None => "{msg:<22} {bytes:>10} {bytes_per_sec}",
+            Some(_) => "{msg:<22} {wide_bar} {bytes:>10} / {total_bytes:<10} {bytes_per_sec:>12}",
+            None => "{msg:<22} {bytes:>10} {bytes_per_sec:>12}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));

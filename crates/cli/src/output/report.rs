@@ -8,7 +8,7 @@ use model::{Finding, Report, Severity, report::CoverageState};
 use super::columns::{Cell, layout, printable};
 
 /// The label of what was not looked at.
-const UNCHECKED: &str = "unchecked";
+const UNCHECKED: &str = "no data";
 /// How a warning looks.
 const WARNING: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
 
@@ -34,7 +34,7 @@ pub(crate) fn write(report: &Report, view: View) -> String {
         out.push('\n');
         out.push_str(&findings(report, view.width));
     }
-    let problems = problems(report, view.width);
+    let problems = problems(report);
     if !problems.is_empty() {
         out.push('\n');
         out.push_str(&problems);
@@ -50,7 +50,7 @@ fn head(report: &Report) -> String {
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
         let style = if name == UNCHECKED { WARNING } else { Style::new().dimmed() };
-        let _ = writeln!(out, "{}{name:<11}{}{}", style.render(), style.render_reset(), printable(&text));
+        let _ = writeln!(out, "{}{name:<9}{}{}", style.render(), style.render_reset(), printable(&text));
     };
     line("image", image.reference.clone());
     if let Some(digest) = &image.digest {
@@ -146,7 +146,8 @@ fn packages(report: &Report, width: Option<usize>) -> String {
     layout(&["KIND", "PACKAGE", "VERSION", "LAYER", "RECORDED IN"], &rows, width)
 }
 
-fn problems(report: &Report, width: Option<usize>) -> String {
+/// Never cut: what is wrong often stands at the end.
+fn problems(report: &Report) -> String {
     let rows: Vec<Vec<Cell>> = report
         .all_problems()
         .map(|problem| {
@@ -164,7 +165,7 @@ fn problems(report: &Report, width: Option<usize>) -> String {
             vec![Cell::styled(problem.code.as_str(), WARNING), text.into()]
         })
         .collect();
-    if rows.is_empty() { String::new() } else { layout(&["PROBLEM", ""], &rows, width) }
+    if rows.is_empty() { String::new() } else { layout(&["PROBLEM", ""], &rows, None) }
 }
 
 /// One line that never says more than was looked at.

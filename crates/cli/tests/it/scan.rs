@@ -46,11 +46,11 @@ fn a_table_in_a_pipe_is_plain_text() {
         run.out,
         format!(
             "\
-image      oci:image:1.0
-digest     {digest}
-about      Debian 12, linux/amd64, 3 layers
-checked    2 packages against debian-12 (3 advisories, built {today})
-checked    1 package against npm (1 advisory, built {today})
+image    oci:image:1.0
+digest   {digest}
+about    Debian 12, linux/amd64, 3 layers
+checked  2 packages against debian-12 (3 advisories, built {today})
+checked  1 package against npm (1 advisory, built {today})
 
 SEVERITY  ID             PACKAGE   INSTALLED  FIXED IN   LAYER  TITLE
 critical  CVE-2020-0004  minimist  1.2.5      1.2.6      2      a flaw of minimist
@@ -179,7 +179,7 @@ fn without_a_database_nothing_is_called_clean() {
     let run = home.run(["scan", "--offline", "oci:image:1.0"]);
     assert_eq!(run.code, Some(5), "{run:?}");
     assert!(!run.out.contains("no known vulnerabilities"), "{}", run.out);
-    assert!(run.out.contains("unchecked  2 packages: no advisories for debian-12 here"), "{}", run.out);
+    assert!(run.out.contains("no data  2 packages: no advisories for debian-12 here"), "{}", run.out);
     let end = "3 packages: nothing was checked; partial, see the problems above\n\
                next: lazaret db update debian-12 npm fetches what is missing; --db names another database\n";
     assert!(run.out.ends_with(end), "{}", run.out);
