@@ -9,7 +9,7 @@ pub(super) fn modules(summary: &str) -> Vec<String> {
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+' | b'-'))
     };
     let words = text
-        .split([' ', ',', ';'])
+        .split([' ', ',', ';', '/'])
         .filter(|word| word.split_once(':').is_some_and(|(name, stream)| is_part(name) && is_part(stream)));
     words.map(str::to_owned).collect()
 }
@@ -32,6 +32,7 @@ mod tests {
                 "Moderate: virt:rhel and virt-devel:rhel security, bug fix, and enhancement update",
                 &["virt:rhel", "virt-devel:rhel"],
             ),
+            ("Important: httpd:2.4/mod_http2 security update", &["httpd:2.4"]),
             ("Moderate: go-toolset security update", &[]),
             ("Important: perl:5.26", &["perl:5.26"]),
             ("", &[]),
