@@ -7,6 +7,8 @@
     reason = "helpers of tests may fail, and say what was skipped"
 )]
 
+mod data;
+mod matching;
 mod oracle;
 mod real;
 mod summary;

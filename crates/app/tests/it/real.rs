@@ -4,10 +4,9 @@
 //! `UPDATE_GOLDEN=1 cargo test -p app` writes the golden reports anew; their difference is then to be reviewed.
 
 use std::{
-    collections::BTreeSet,
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, Weak},
     thread,
     time::Instant,
@@ -15,11 +14,14 @@ use std::{
 
 use advisory::database::Database;
 use app::{ScanRequest, scan_image};
-use feeds::{BuildOptions, build, feed};
 use model::{Limits, Report};
 use oci::OpenOptions;
 
-use crate::{oracle, summary::summary};
+use crate::{
+    data::{self, Advisories, difference},
+    oracle,
+    summary::summary,
+};
 
 /// One image: name of its golden report, its name below the folder of images, platform, number of its OS
 /// packages, and how many (package, version, advisory) are found. The numbers stand here too so that nobody
@@ -66,15 +68,6 @@ impl Image {
     }
 }
 
-fn data() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    if folder.join("images").is_dir() && folder.join("advisories").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no real images and advisories at ../shared/data");
-    None
-}
-
 /// All images, scanned once for the tests that run at the same time.
 struct Scans {
     reports: Vec<Report>,
@@ -92,13 +85,10 @@ impl Scans {
     }
 
     fn new(data: &Path) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let started = Instant::now();
-        let database = build_database(&data.join("advisories"), directory.path());
-        println!("the database was built in {:.1?}", started.elapsed());
+        let advisories = Advisories::of(data);
         let reports = IMAGES.iter().map(|image| {
             let started = Instant::now();
-            let report = scan(&image.reference(data), image.platform, &database);
+            let report = scan(&image.reference(data), image.platform, &advisories.database);
             println!("{} was scanned in {:.1?}", image.name, started.elapsed());
             report
         });
@@ -108,21 +98,6 @@ impl Scans {
     fn each(&self) -> impl Iterator<Item = (&'static Image, &Report)> {
         IMAGES.iter().zip(&self.reports)
     }
-}
-
-fn build_database(advisories: &Path, out: &Path) -> Database {
-    let files = fs::read_dir(advisories).unwrap().map(|entry| entry.unwrap().path());
-    // What was harvested from the tests of other projects is in part made up.
-    let is_real = |path: &PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.ends_with("osv.jsonl.zst") && !name.starts_with("misc-")
-    };
-    let mut sources: Vec<PathBuf> = files.filter(is_real).collect();
-    sources.sort();
-    let options = BuildOptions { built: "2026-01-02T03:04:05Z".into(), ..BuildOptions::default() };
-    let built = build(&sources, out, feed("osv").unwrap(), &options).unwrap();
-    assert_eq!((built.malformed, built.unreadable), (0, 0), "{:?}", built.bad);
-    Database::open(out).unwrap()
 }
 
 fn scan(reference: &str, platform: &str, database: &Database) -> Report {
@@ -140,19 +115,9 @@ fn scan(reference: &str, platform: &str, database: &Database) -> Report {
     scan_image(&request, database, &mut |_| Vec::new()).unwrap()
 }
 
-/// The differing lines of two texts, a few of each side.
-fn difference(name: &str, wanted: &BTreeSet<String>, got: &BTreeSet<String>, wanted_by: &str) -> String {
-    let mut text = String::new();
-    let (lost, new) = (wanted.difference(got), got.difference(wanted));
-    for (line, what) in lost.map(|line| (line, "-")).chain(new.map(|line| (line, "+"))).take(40) {
-        let _ = writeln!(text, "  {what} {line}");
-    }
-    if text.is_empty() { text } else { format!("{name}, - {wanted_by}, + lazaret:\n{text}") }
-}
-
 #[test]
 fn reports_are_the_reviewed_ones() {
-    let Some(data) = data() else { return };
+    let Some(data) = data::folder() else { return };
     let update = std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut failures = String::new();
@@ -174,7 +139,7 @@ fn reports_are_the_reviewed_ones() {
 
 #[test]
 fn other_programs_list_and_find_the_same() {
-    let Some(data) = data() else { return };
+    let Some(data) = data::folder() else { return };
     let scans = Scans::of(&data);
     let images = Mutex::new(scans.each());
     let next = || images.lock().unwrap().next();
@@ -197,12 +162,8 @@ fn other_programs_list_and_find_the_same() {
 /// How a report differs from what other programs find in the image; `None` when they are not here.
 fn check(image: &Image, report: &Report, data: &Path) -> Option<String> {
     let started = Instant::now();
-    let answer = oracle::ask(&image.reference(data), image.platform, &data.join("advisories"));
-    let Some(wanted) = answer else {
-        println!("skipped: the oracle needs umoci, zstd, dpkg, python3-rpm and python3-packaging");
-        return None;
-    };
-    let got = oracle::lines(report);
+    let wanted = oracle::ask("image", &image.reference(data), image.platform, data)?;
+    let got = oracle::lines(&report.inventory.packages, &report.findings);
     let mut failure = difference(image.name, &wanted, &got, "oracle");
     let count =
         |kinds: &[&str]| got.iter().filter(|line| kinds.iter().any(|kind| line.starts_with(kind))).count();
