@@ -35,12 +35,22 @@ pub(crate) enum Command {
 /// `lazaret scan`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Images: [registry/]repository[:tag][@digest], oci:DIR[:TAG], oci-archive:FILE[:TAG],
-docker-archive:FILE[:NAME], dir:PATH, or a path, recognised by its content.
+Images:
+  [REGISTRY/]REPOSITORY[:TAG][@DIGEST]  in a registry
+  oci:DIR[:TAG]                         an OCI image layout
+  oci-archive:FILE[:TAG]                the same in one file
+  docker-archive:FILE[:NAME]            what docker save writes
+  dir:PATH                              an unpacked root file system
+  PATH                                  one of these, told by what it holds
 
-Exit codes: 0 done, 1 --fail-on met, 2 wrong usage, 3 scan failed, 5 no advisories for this image.")]
+Exit codes:
+  0  done
+  1  --fail-on is met
+  2  wrong usage
+  3  the scan failed
+  5  there are no advisories for this image")]
 pub(crate) struct ScanArgs {
-    /// The image.
+    /// The image; see below for its forms.
     pub(crate) image: String,
     /// Which image of an index: os/architecture[/variant]. Default: linux on this machine's architecture.
     #[arg(long, value_name = "PLATFORM")]
@@ -48,7 +58,7 @@ pub(crate) struct ScanArgs {
     /// How to write the report.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
-    /// Write the report to a file instead of standard output.
+    /// Write the report to a file; - is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Show only findings of this severity and above.

@@ -14,7 +14,7 @@ use advisory::{
     need::Needs,
 };
 use egress::{Client, ClientConfig, Url};
-use feeds::{BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, UpdateConfig, Wanted};
+use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, UpdateConfig, Wanted};
 use indicatif::ProgressBar;
 use model::{Problem, ProblemCode};
 use tokio::runtime::Runtime;
@@ -131,11 +131,13 @@ fn fetch(
 pub(crate) fn build(args: &DbBuildArgs) -> Result<Exit, Failure> {
     let options = BuildOptions { only: None, built: feeds::now(), source: String::new() };
     let summary = feeds::build(&args.from, &args.out, FEEDS[0], &options).map_err(|error| {
-        Failure::new(
-            "db-build-failed",
-            &error,
-            "Give OSV records: .json, .jsonl, .zip, compressed or not, or directories.",
-        )
+        let hint = match error {
+            BuildError::Read(_) => {
+                "Give OSV records: .json, .jsonl, .zip, compressed or not, or directories."
+            }
+            _ => "Check that the directory of --out can be written to, and the space on its disk.",
+        };
+        Failure::new("db-build-failed", &error, hint)
     })?;
     print(&built(&summary))?;
     if summary.shards.is_empty() {
@@ -207,7 +209,7 @@ pub(crate) fn status(args: &DbStatusArgs) -> Result<Exit, Failure> {
     }
     let now = jiff::Timestamp::now();
     let rows: Vec<Vec<Cell>> = shards.iter().map(|(name, entry)| row(name, entry, now)).collect();
-    let header = ["SHARD", "ADVISORIES", "ROWS", "SIZE", "BUILT", "AGE", "DIGEST", "SOURCE"];
+    let header = ["SHARD", "ADVISORIES", "ROWS", "SIZE", "BUILT", "AGE", "SOURCE", "DIGEST"];
     print(&layout(&header, &rows, screen_width()))?;
     if args.verify {
         verify(&database, &shards)?;
@@ -223,8 +225,8 @@ fn row(name: &str, entry: &Entry, now: jiff::Timestamp) -> Vec<Cell> {
         size(entry.bytes).into(),
         entry.built.get(..10).unwrap_or(&entry.built).into(),
         age(&entry.built, now).into(),
-        entry.digest.as_str().into(),
         entry.source.as_str().into(),
+        entry.digest.as_str().into(),
     ]
 }
 

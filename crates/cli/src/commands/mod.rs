@@ -29,6 +29,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Says on standard error what is not as it should be, and yet no reason to stop.
+pub(crate) fn warn(text: &str) {
+    // Nowhere left to say that this failed.
+    let _ = anstream::stderr().write_all(format!("warning: {text}\n").as_bytes());
+}
+
 /// Where databases and caches are kept by default: `$XDG_CACHE_HOME/lazaret` or `~/.cache/lazaret`.
 pub(crate) fn home(sub: &str) -> Result<PathBuf, Failure> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

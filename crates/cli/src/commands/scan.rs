@@ -12,10 +12,10 @@ use oci::{
 use policy::threshold::{Filter, fails};
 use scan::LayerCache;
 
-use super::{db, home, print, screen_width};
+use super::{db, home, print, screen_width, warn};
 use crate::{
     args::{Format, NetworkArgs, ScanArgs},
-    exit::{Exit, Failure},
+    exit::{Exit, Failure, chain},
     output::{progress::Bars, report},
 };
 
@@ -24,7 +24,7 @@ const CACHE_BYTES: u64 = 2 << 30;
 
 /// Scans an image and writes its report.
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
-    if let Some(file) = &args.output {
+    if let Some(file) = output_file(args) {
         check_output(file)?;
     }
     let runtime = runtime()?;
@@ -78,14 +78,19 @@ fn write(args: &ScanArgs, report: &Report, hidden: usize) -> Result<(), Failure>
     let text = match args.format {
         Format::Json => formats::json::write(report, env!("CARGO_PKG_VERSION")),
         Format::Table => {
-            let width = if args.output.is_some() { None } else { screen_width() };
+            let width = if output_file(args).is_some() { None } else { screen_width() };
             report::write(report, report::View { width, packages: args.list_packages, hidden })
         }
     };
-    match &args.output {
+    match output_file(args) {
         Some(file) => write_file(file, &anstream::adapter::strip_str(&text).to_string()),
         None => print(&text),
     }
+}
+
+/// Where the report is to be written; `None` and `-` mean standard output.
+fn output_file(args: &ScanArgs) -> Option<&Path> {
+    args.output.as_deref().filter(|file| file.as_os_str() != "-")
 }
 
 /// Refuses what cannot become a file before the image is read: a scan may take minutes.
@@ -130,10 +135,14 @@ fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
 fn failure(error: &ScanError) -> Failure {
     let hint = match error {
         ScanError::Open(OciError::Network(EgressError::Tls { .. })) => {
-            "Name the registry's certificate authority with --ca-file; if it speaks plain HTTP, name it with --plain-http."
+            "Name the registry's certificate authority with --ca-file; if it speaks plain HTTP, name it as in the image with --plain-http."
         }
         ScanError::Open(OciError::Unauthorized { with_credentials: false, .. }) => {
             "Check the name, since some registries answer like this for what does not exist; else log in (docker login, podman login or skopeo login), or use --username with LAZARET_PASSWORD."
+        }
+        // Beside a path, a bare NAME:TAG is an image of a registry.
+        ScanError::Open(OciError::Ambiguous { .. }) => {
+            "Choose one by its name: oci:DIR:NAME, oci-archive:FILE:NAME or docker-archive:FILE:NAME."
         }
         _ => error.hint(),
     };
@@ -187,7 +196,7 @@ fn open_cache(args: &ScanArgs) -> Option<LayerCache> {
     match LayerCache::open(&directory, CACHE_BYTES) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            tracing::warn!(error = %crate::exit::chain(&error), "going on without the layer cache");
+            warn(&format!("going on without the layer cache: {}", chain(&error)));
             None
         }
     }

@@ -221,10 +221,7 @@ fn next(report: &Report) -> String {
     if names.is_empty() {
         return String::new();
     }
-    format!(
-        "next: lazaret db update {} fetches what is missing; --db names another database\n",
-        names.join(" ")
-    )
+    format!("next: lazaret db update {}, or name another database with --db\n", names.join(" "))
 }
 
 const fn state(finding: &Finding) -> &'static str {

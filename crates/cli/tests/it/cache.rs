@@ -67,6 +67,18 @@ fn no_cache_wins_over_the_environment() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_used_is_no_reason_to_stop() {
+    let runtime = Runtime::new().unwrap();
+    let registry = registry(&runtime);
+    let home = Home::with_database();
+    home.write("file", "");
+    let run = home.scan(&["--cache", "file/cache", &format!("{}/shop/web:1.4", registry.host())]);
+    assert_eq!((run.code, run.findings()), (Some(0), FINDINGS.map(str::to_owned).to_vec()));
+    assert!(run.err.starts_with("warning: going on without the layer cache: "), "{}", run.err);
+    assert_eq!(run.err.lines().count(), 1, "{}", run.err);
+}
+
+#[test]
 fn two_processes_share_it() {
     let runtime = Runtime::new().unwrap();
     let registry = registry(&runtime);

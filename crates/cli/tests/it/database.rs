@@ -124,6 +124,13 @@ fn says_what_it_cannot_use() {
     assert!(bad.out.contains("bad.jsonl"), "names the place: {}", bad.out);
     assert!(bad.err.starts_with("error[db-build-empty]"), "{}", bad.err);
 
+    home.write("good.jsonl", sample::records().join("\n"));
+    let unwritable = home.run(["db", "build", "--from", "good.jsonl", "--out", "good.jsonl/db"]);
+    assert_eq!(unwritable.code, Some(3), "{unwritable:?}");
+    assert!(
+        unwritable.err.contains("error[db-build-failed]") && unwritable.err.contains("--out can be written")
+    );
+
     let full = Home::with_database();
     let db = full.path(".cache/lazaret/db");
     let shard = fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().path());

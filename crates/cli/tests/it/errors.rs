@@ -107,6 +107,11 @@ fn of_registries_that_do_not_answer() {
 #[test]
 fn on_disk() {
     let home = Home::new();
+    let image = Published::from(&sample::image());
+    let other = Published::from(&sample::of_layers(&sample::FILES[..1]).build());
+    fs::create_dir(home.path("two")).unwrap();
+    write::layout(&home.path("two"), &[("1.0", &image), ("2.0", &other)]).unwrap();
+    home.scan(&["./two"]).failed_with("image-ambiguous", "oci:DIR:NAME");
     home.write("notes.txt", "nothing but text, and more of it than one block of a tar archive ".repeat(20));
     fs::create_dir(home.path("empty")).unwrap();
     let scan = |image: &str| home.scan(&[image]);

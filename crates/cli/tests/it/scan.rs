@@ -62,6 +62,8 @@ low       CVE-2020-0003  apt       2.6.1      none yet   0      a flaw of apt
 "
         )
     );
+    let dash = home.run(["scan", "--offline", "--output", "-", "oci:image:1.0"]);
+    assert_eq!((dash.code, &dash.out), (Some(0), &run.out));
     let written = home.run(["scan", "--offline", "--output", "report.txt", "oci:image:1.0"]);
     assert_eq!((written.code, written.out.as_str(), written.err.as_str()), (Some(0), "", ""));
     assert_eq!(fs::read_to_string(home.path("report.txt")).unwrap(), run.out);
@@ -181,6 +183,6 @@ fn without_a_database_nothing_is_called_clean() {
     assert!(!run.out.contains("no known vulnerabilities"), "{}", run.out);
     assert!(run.out.contains("no data  2 packages: no advisories for debian-12 here"), "{}", run.out);
     let end = "3 packages: nothing was checked; partial, see the problems above\n\
-               next: lazaret db update debian-12 npm fetches what is missing; --db names another database\n";
+               next: lazaret db update debian-12 npm, or name another database with --db\n";
     assert!(run.out.ends_with(end), "{}", run.out);
 }

@@ -5,7 +5,12 @@ use std::{
     process::Stdio,
 };
 
-use crate::binary::{Home, ended};
+use testkit::{image::Published, write};
+
+use crate::{
+    binary::{Home, ended},
+    sample,
+};
 
 #[test]
 fn versions_are_compared() {
@@ -58,6 +63,16 @@ fn the_demo_needs_nothing_of_the_machine() {
     assert!(!run.out.contains('\x1b'), "{}", run.out);
     let status = home.run(["db", "status", "--db", "kept/db"]);
     assert!(status.out.contains("debian-12") && status.out.contains("alpine-3.20"), "{}", status.out);
+}
+
+#[test]
+fn logs_in_a_pipe_are_plain_text() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("image")).unwrap();
+    write::layout(&home.path("image"), &[("1.0", &Published::from(&sample::image()))]).unwrap();
+    let run = home.run(["-vv", "scan", "--offline", "oci:image:1.0"]);
+    assert!(run.err.contains(" INFO image opened "), "{run:?}");
+    assert!(!run.err.contains('\x1b'), "{}", run.err);
 }
 
 #[test]
