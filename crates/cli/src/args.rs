@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use egress::Url;
 use model::{Platform, Severity};
 
 /// Knows what is in every container image, and what is wrong with it.
@@ -102,7 +103,7 @@ pub(crate) struct DatabaseArgs {
     pub(crate) db: Option<PathBuf>,
     /// Where missing advisories are fetched from: a URL laid out as OSV's exports.
     #[arg(long, value_name = "URL", env = "LAZARET_DB_URL", default_value = crate::commands::db::DEFAULT_URL)]
-    pub(crate) db_url: String,
+    pub(crate) db_url: Url,
     /// Fetch no advisories; use what is there.
     #[arg(long)]
     pub(crate) offline: bool,

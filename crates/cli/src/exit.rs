@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::output::columns::printable;
+
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -47,9 +49,9 @@ impl Failure {
         Self { code, message: message.into(), hint: hint.to_owned(), exit: Exit::Usage }
     }
 
-    /// Three short lines for standard error.
+    /// Two lines for standard error. The message may hold text of an image or a registry.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!("error[{}]: {}\n", self.code, self.message);
+        let mut text = format!("error[{}]: {}\n", self.code, printable(&self.message));
         if !self.hint.is_empty() {
             text.push_str("  next: ");
             text.push_str(&self.hint);

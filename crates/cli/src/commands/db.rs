@@ -13,7 +13,7 @@ use advisory::{
     ecosystem::ShardName,
     need::Needs,
 };
-use egress::{Client, ClientConfig, Url};
+use egress::{Client, ClientConfig};
 use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, UpdateConfig, Wanted};
 use indicatif::ProgressBar;
 use model::{Problem, ProblemCode};
@@ -24,7 +24,7 @@ use crate::{
     args::{DatabaseArgs, DbBuildArgs, DbStatusArgs, DbUpdateArgs},
     exit::{Exit, Failure, chain},
     output::{
-        columns::{Cell, layout},
+        columns::{Cell, layout, printable},
         progress::Bars,
     },
 };
@@ -96,10 +96,6 @@ fn fetch(
     wanted: &[Wanted],
     bars: &Bars,
 ) -> Result<Vec<ShardUpdate>, Failure> {
-    let base: Url = args.db_url.parse().map_err(|_| {
-        let hint = "Give an http or https URL with --db-url, for example one of a mirror.";
-        Failure::usage("db-url-invalid", format!("{:?} is no URL", args.db_url), hint)
-    })?;
     let client = Client::build(client).map_err(|error| {
         Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
     })?;
@@ -121,7 +117,7 @@ fn fetch(
             }
         }
     };
-    let config = UpdateConfig::new(base);
+    let config = UpdateConfig::new(args.db_url.clone());
     let updates = runtime.block_on(feeds::update(database, &client, FEEDS[0], wanted, &config, &progress));
     bars.clear();
     Ok(updates)
@@ -189,7 +185,7 @@ fn built(summary: &BuildSummary) -> String {
         );
     }
     for bad in summary.bad.iter().take(10) {
-        let _ = writeln!(out, "  {}: {}", bad.place, bad.reason);
+        let _ = writeln!(out, "  {}", printable(&format!("{}: {}", bad.place, bad.reason)));
     }
     out
 }

@@ -10,7 +10,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::exit::Failure;
+use crate::{exit::Failure, output::columns::printable};
 
 /// Columns of the terminal on standard output; `None` when it is none.
 pub(crate) fn screen_width() -> Option<usize> {
@@ -32,7 +32,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Says on standard error what is not as it should be, and yet no reason to stop.
 pub(crate) fn warn(text: &str) {
     // Nowhere left to say that this failed.
-    let _ = anstream::stderr().write_all(format!("warning: {text}\n").as_bytes());
+    let _ = anstream::stderr().write_all(format!("warning: {}\n", printable(text)).as_bytes());
 }
 
 /// Where databases and caches are kept by default: `$XDG_CACHE_HOME/lazaret` or `~/.cache/lazaret`.

@@ -222,6 +222,8 @@ fn an_update_asks_what_changed_and_keeps_what_it_has() {
     check(&["debian-99"], 3, &["debian-99  the export holds nothing for it"]);
     let unknown = update(&["no-such-shard"]);
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
+    let no_url = home.run(["scan", "--db-url", "osv.example", "oci:image:1.0"]);
+    assert_eq!(no_url.code, Some(2), "{no_url:?}");
     let offline = update(&["--offline"]);
     assert_eq!(offline.code, Some(2), "{offline:?}");
 }

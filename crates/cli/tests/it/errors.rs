@@ -1,6 +1,6 @@
 //! What cannot be scanned: a stable code, a hint, exit code 3, and no report.
 
-use std::{fs, net::TcpListener};
+use std::{collections::BTreeMap, fs, net::TcpListener};
 
 use serde_json::json;
 use testkit::{
@@ -68,6 +68,18 @@ fn in_the_content_of_a_layer() {
     home.scan(&["oci:image:1.0"]).failed_with("digest-mismatch", "tampered");
     fs::remove_file(&file).unwrap();
     home.scan(&["oci:image:1.0"]).failed_with("blob-missing", "incomplete");
+}
+
+#[test]
+fn with_names_that_would_disturb_a_terminal() {
+    let home = Home::new();
+    let manifest = r#"[{"Config": "\u202e\u001b[31m\u0007c.json", "RepoTags": ["a:1"], "Layers": []}]"#;
+    let files = BTreeMap::from([("manifest.json".to_owned(), manifest.into())]);
+    home.write("image.tar", write::tar(&files));
+    let run = home.scan(&["docker-archive:image.tar"]);
+    run.failed_with("archive-invalid", "save the image again");
+    assert!(run.err.contains("c.json"), "{run:?}");
+    assert!(!run.err.contains(['\u{202e}', '\x1b', '\u{7}']), "{run:?}");
 }
 
 #[test]

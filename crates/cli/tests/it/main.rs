@@ -14,3 +14,4 @@ mod scan;
 mod server;
 mod small;
 mod sources;
+mod terminal;
