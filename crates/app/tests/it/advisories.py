@@ -11,7 +11,7 @@ import re
 import subprocess
 
 import rpm
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 # name: what advisories of its ecosystem call it; version: what they compare. `shown` and `number` are the package's own.
 Package = collections.namedtuple("Package", "kind shown number name version place owner module")
@@ -74,6 +74,8 @@ def pypi_key(text):
 def npm_key(text):
     """semver.org, section 11; missing numbers are 0."""
     parts = re.fullmatch(r"[v=\s]*(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-?([0-9A-Za-z.-]+))?(?:\+.*)?", text)
+    if not parts:
+        raise ValueError(text)
     pre = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in (parts[4] or "").split(".") if p]
     return [int(parts[n] or 0) for n in (1, 2, 3)], [(0,), *pre] if pre else [(1,)]
 
@@ -117,7 +119,7 @@ def holds(entry, version, less):
 def equal(a, b, less):
     try:
         return a == b or not less(a, b) and not less(b, a)
-    except InvalidVersion:
+    except ValueError:
         return False  # old PyPI records list versions from before PEP 440
 
 
@@ -212,14 +214,14 @@ def sample(ecosystem, step, folder):
                 for version in versions:
                     for module in {"", *streams} if ".module" in version else {""}:
                         packages.add(Package(kind, name, version, name, version, "", "", module))
-    # For versions from before PEP 440 there is nobody to ask.
-    odd = {package.name for package in packages if kind == "pypi" and not is_pep440(package.version)}
+    # For versions that the ecosystem's own order refuses there is nobody to ask.
+    odd = {package.name for package in packages if not is_ordered(kind, package.version)}
     chosen = set(sorted({package.name for package in packages} - odd)[::step])
     return [package for package in packages if package.name in chosen]
 
 
-def is_pep440(version):
+def is_ordered(kind, version):
     try:
-        return bool(pypi_key(version))
-    except InvalidVersion:
+        return kind not in ("pypi", "npm") or bool({"pypi": pypi_key, "npm": npm_key}[kind](version))
+    except ValueError:
         return False
