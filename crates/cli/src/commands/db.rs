@@ -103,7 +103,9 @@ fn fetch(
     let progress = |event: feeds::Progress<'_>| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            feeds::Progress::Asking { .. } => {}
+            feeds::Progress::Asking { export } => {
+                bars.wait(&format!("asking for the advisories of {export}"));
+            }
             feeds::Progress::Downloading { export, received, total } => {
                 let bar = shown
                     .entry(export.to_owned())

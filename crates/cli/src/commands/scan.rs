@@ -53,6 +53,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let mut provide = |needs: &advisory::need::Needs| {
         db::provide(&runtime, &database, &args.database, &client, needs, &bars)
     };
+    bars.wait(&format!("reading {}", args.image));
     let scanned = scan_image(&request, &database, &mut provide);
     bars.clear();
     let mut report = scanned.map_err(|error| failure(&error))?;

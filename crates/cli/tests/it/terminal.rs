@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     process::{Command, Stdio},
     sync::{Mutex, mpsc},
     time::Duration,
@@ -45,6 +46,41 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(table.len() > 5 && table.iter().all(|line| !line.contains("\x1b[3")), "{plain:?}");
     // 64 columns: the titles do not fit beside the rest.
     assert!(!plain.contains("TITLE") && !plain.contains("a flaw of"), "{plain:?}");
+}
+
+#[test]
+fn a_mirror_that_is_slow_is_waited_for_in_the_open() {
+    let Some(script) = tool::find_or_skip("script", "output on a terminal") else { return };
+    let home = Home::new();
+    fs::create_dir(home.path("image")).unwrap();
+    write::layout(&home.path("image"), &[("1.0", &Published::from(&sample::image()))]).unwrap();
+    let (go_on, told) = mpsc::channel::<()>();
+    let told = Mutex::new(told);
+    // Every answer waits until the test has seen what is on the screen.
+    let server = Server::start(move |_| {
+        let _ = told.lock().unwrap().recv();
+        answer(404, &[], b"")
+    });
+    let binary = home.command([""; 0]);
+    let binary = binary.get_program().to_str().unwrap();
+    let line = format!("exec '{binary}' scan --db-url http://{}/osv/ oci:image:1.0", server.address);
+    let mut command = Command::new(&script);
+    command.env_clear().env("HOME", home.path("")).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+    command.current_dir(home.path("")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut shown = String::new();
+    let mut part = [0; 4096];
+    while !shown.contains("asking for the advisories of Debian") {
+        let length = out.read(&mut part).unwrap();
+        assert!(length > 0, "ended without a word: {shown:?}");
+        shown.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    drop(go_on);
+    out.read_to_string(&mut shown).unwrap();
+    assert_eq!(ended(child.wait_with_output().unwrap()).code, Some(5), "{shown:?}");
+    assert!(shown.contains("nothing was checked"), "{shown:?}");
 }
 
 #[test]
