@@ -102,7 +102,7 @@ pub(crate) struct DatabaseArgs {
     #[arg(long, value_name = "DIR", env = "LAZARET_DB")]
     pub(crate) db: Option<PathBuf>,
     /// Where missing advisories are fetched from: a URL laid out as OSV's exports.
-    #[arg(long, value_name = "URL", env = "LAZARET_DB_URL", default_value = crate::commands::db::DEFAULT_URL)]
+    #[arg(long, value_name = "URL", env = "LAZARET_DB_URL", default_value = feeds::DEFAULT_BASE)]
     pub(crate) db_url: Url,
     /// Fetch no advisories; use what is there.
     #[arg(long)]

@@ -52,7 +52,10 @@ pub enum ProblemCode {
 impl ProblemCode {
     /// True when content of the image may have gone unseen or unchecked because of it.
     pub const fn hides_content(self) -> bool {
-        !matches!(self, Self::DatabaseStale | Self::CacheUnusable | Self::VersionUnparsable | Self::PathOutsideRoot)
+        !matches!(
+            self,
+            Self::DatabaseStale | Self::CacheUnusable | Self::VersionUnparsable | Self::PathOutsideRoot
+        )
     }
 
     /// The stable code as text.

@@ -256,7 +256,7 @@ impl OciError {
             Self::PathNotFound { .. } => "Check the path; a relative path starts at the current directory.",
             Self::Path { .. } => "Check the permissions of the path.",
             Self::NotAnImage { .. } => {
-                "Name a container image, an OCI layout, an archive of one, or a root file system with dir:PATH."
+                "Name a container image, an OCI layout or an archive of one; a root file system is named dir:PATH (unpack it if it is in an archive), an image of a registry docker://REFERENCE."
             }
             Self::Unsupported { .. } => {
                 "Push or save the image again with a current tool, as an OCI or Docker schema 2 image."
@@ -264,7 +264,9 @@ impl OciError {
             Self::ImageNotFound { .. } => {
                 "Check the spelling of the repository and the tag; some registries also answer like this when a login is missing."
             }
-            Self::Ambiguous { .. } => "Add :NAME after the path to choose one.",
+            Self::Ambiguous { .. } => {
+                "Choose one by its name: oci:DIR:NAME, oci-archive:FILE:NAME or docker-archive:FILE:NAME."
+            }
             Self::PlatformNotFound { .. } => "Choose one of the listed platforms with --platform.",
             Self::Invalid { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
                 "The content is damaged or was tampered with: fetch or push the image again, and check what stands between."

@@ -90,7 +90,8 @@ enum Spec {
 /// - `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`: an OCI image layout,
 /// - `docker-archive:FILE[:NAME]`: what `docker save` writes,
 /// - `dir:PATH`: a root file system,
-/// - a path that exists, or begins with `/`, `./` or `../`: one of these, recognised by its content,
+/// - a path that exists, or begins with `/`, `./` or `../`: one of these, recognised by its content (a root
+///   file system only where it can be nothing but a path),
 /// - everything else, or `docker://REFERENCE`: an image in a registry.
 ///
 /// Blocks while documents are read, also from the network: it is meant for threads of the engine, not for
@@ -140,10 +141,22 @@ fn open_path(path: &Path, name: Option<&str>, wish: Wish, options: &OpenOptions)
         if name.is_some() || layout::is_layout(&files) {
             return layout::load(files, name, wish).map(image);
         }
+        // `nginx` may mean the image or a directory of that name. Guessing wrong would scan the wrong thing.
+        if !is_path(&wish.reference) {
+            return Err(OciError::NotAnImage {
+                what: path.display().to_string(),
+                why: "it is a directory here that holds no image".to_owned(),
+            });
+        }
         return Directory::open(path).map(Opened::Directory);
     }
     let archive = Archive::load(path, &options.limits, &options.temp_dir)?;
     open_archive(archive, name, wish).map(image)
+}
+
+/// True for what can only be a path.
+fn is_path(spec: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| spec.starts_with(start)) || matches!(spec, "." | "..")
 }
 
 /// An archive of either kind: the layout is preferred, because it has a manifest with a digest.
@@ -156,6 +169,12 @@ fn open_archive(archive: Archive, name: Option<&str>, wish: Wish) -> Result<Imag
 }
 
 fn require_directory(path: &Path) -> Result<(), OciError> {
+    if path.as_os_str().is_empty() {
+        return Err(OciError::NotAnImage {
+            what: "oci:".to_owned(),
+            why: "it names no directory".to_owned(),
+        });
+    }
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(OciError::NotAnImage {
@@ -188,10 +207,8 @@ fn parse_spec(spec: &str, exists: &dyn Fn(&Path) -> bool) -> Spec {
         return Spec::Directory(rest.into());
     }
     let (path, name) = named(spec);
-    let is_path =
-        ["/", "./", "../"].iter().any(|start| spec.starts_with(start)) || matches!(spec, "." | "..");
     // `alpine:3.20` beside a directory `alpine` is a reference; `alpine` alone is the directory.
-    if is_path || (!spec.is_empty() && name.is_none() && exists(&path)) {
+    if is_path(spec) || (!spec.is_empty() && name.is_none() && exists(&path)) {
         return Spec::Bare(path, name);
     }
     Spec::Registry(spec.to_owned())

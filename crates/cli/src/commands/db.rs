@@ -19,7 +19,7 @@ use indicatif::ProgressBar;
 use model::{Problem, ProblemCode};
 use tokio::runtime::Runtime;
 
-use super::{home, print, scan, screen_width};
+use super::{home, network, print, screen_width};
 use crate::{
     args::{DatabaseArgs, DbBuildArgs, DbStatusArgs, DbUpdateArgs},
     exit::{Exit, Failure, chain},
@@ -28,9 +28,6 @@ use crate::{
         progress::Bars,
     },
 };
-
-/// Where advisories come from unless told otherwise.
-pub(crate) const DEFAULT_URL: &str = feeds::DEFAULT_BASE;
 
 /// Opens the database of that directory, or of the default one.
 pub(crate) fn open(dir: Option<&Path>) -> Result<Database, Failure> {
@@ -259,8 +256,8 @@ pub(crate) fn update(args: &DbUpdateArgs) -> Result<Exit, Failure> {
         print("No advisories are there to refresh; name shards to fetch, for example debian-12 or pypi.\n")?;
         return Ok(Exit::NotReady);
     }
-    let runtime = scan::runtime()?;
-    let client = scan::client_config(&args.network)?;
+    let runtime = network::runtime()?;
+    let client = network::client_config(&args.network)?;
     let bars = Bars::new(!std::io::stderr().is_terminal());
     let updates = fetch(&runtime, &database, &args.database, &client, &wanted, &bars)?;
     let rows: Vec<Vec<Cell>> = updates

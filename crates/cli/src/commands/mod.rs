@@ -2,6 +2,7 @@
 
 pub(crate) mod db;
 pub(crate) mod demo;
+pub(crate) mod network;
 pub(crate) mod scan;
 pub(crate) mod versions;
 

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal as _, path::Path, thread::available_parallelism};
 
 use app::{ScanError, ScanRequest, scan_image};
-use egress::{ClientConfig, EgressError};
+use egress::EgressError;
 use model::{ImageReference, Limits, Report};
 use oci::{
     OciError, OpenOptions,
@@ -12,9 +12,9 @@ use oci::{
 use policy::threshold::{Filter, fails};
 use scan::LayerCache;
 
-use super::{db, home, print, screen_width, warn};
+use super::{db, home, network, print, screen_width, warn};
 use crate::{
-    args::{Format, NetworkArgs, ScanArgs},
+    args::{Format, ScanArgs},
     exit::{Exit, Failure, chain},
     output::{progress::Bars, report},
 };
@@ -27,8 +27,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     if let Some(file) = output_file(args) {
         check_output(file)?;
     }
-    let runtime = runtime()?;
-    let client = client_config(&args.network)?;
+    let runtime = network::runtime()?;
+    let client = network::client_config(&args.network)?;
     let registries = Registries::new(RegistryOptions {
         client: client.clone(),
         credentials: credentials(args)?,
@@ -141,33 +141,9 @@ fn failure(error: &ScanError) -> Failure {
         ScanError::Open(OciError::Unauthorized { with_credentials: false, .. }) => {
             "Check the name, since some registries answer like this for what does not exist; else log in (docker login, podman login or skopeo login), or use --username with LAZARET_PASSWORD."
         }
-        // Beside a path, a bare NAME:TAG is an image of a registry.
-        ScanError::Open(OciError::Ambiguous { .. }) => {
-            "Choose one by its name: oci:DIR:NAME, oci-archive:FILE:NAME or docker-archive:FILE:NAME."
-        }
         _ => error.hint(),
     };
     Failure::new(error.code(), error, hint)
-}
-
-/// The client of the command line with the extra certificate authorities.
-pub(crate) fn client_config(args: &NetworkArgs) -> Result<ClientConfig, Failure> {
-    let mut config = ClientConfig::command_line();
-    for file in &args.ca_file {
-        let pem = std::fs::read(file).map_err(|error| {
-            let message = format!("failed to read {}: {error}", file.display());
-            Failure::usage("ca-file-unreadable", message, "Name a PEM file with --ca-file.")
-        })?;
-        config.extra_ca.push(pem);
-    }
-    Ok(config)
-}
-
-/// The runtime that network code runs on.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
-        Failure::new("runtime-failed", &error, "Check the limits on threads and open files.")
-    })
 }
 
 fn credentials(args: &ScanArgs) -> Result<CredentialSource, Failure> {

@@ -53,6 +53,16 @@ fn in_registries() {
     scan(&format!("{host}/shop/web@{digest}")).failed_with("digest-mismatch", "tampered");
 }
 
+/// A directory called as the image that was meant must not be scanned in its place.
+#[test]
+fn a_directory_called_like_an_image() {
+    let home = Home::with_database();
+    fs::create_dir_all(home.path("nginx/etc")).unwrap();
+    home.scan(&["nginx"]).failed_with("not-an-image", "dir:PATH");
+    home.scan(&["oci:"]).failed_with("not-an-image", "OCI layout");
+    assert_eq!(home.scan(&["./nginx"]).code, Some(0));
+}
+
 #[test]
 fn in_the_content_of_a_layer() {
     let home = Home::with_database();

@@ -21,7 +21,7 @@ use oci::{
 };
 use testkit::registry::{Auth, TestRegistry};
 
-use super::{print, scan, screen_width};
+use super::{network, print, screen_width};
 use crate::{
     args::DemoArgs,
     exit::{Exit, Failure},
@@ -35,7 +35,7 @@ const ADVISORIES: &str = include_str!("advisories.jsonl");
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let temporary = tempfile::tempdir().map_err(|error| failed(&error))?;
     let directory = args.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let runtime = scan::runtime()?;
+    let runtime = network::runtime()?;
     let registry = runtime.block_on(TestRegistry::start(Auth::None)).map_err(|error| failed(&error))?;
     let samples = images::build().map_err(|error| failed(&error))?;
     for sample in &samples {
