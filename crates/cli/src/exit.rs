@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use model::problem::explain;
+
 use crate::output::columns::printable;
 
 /// The documented exit codes.
@@ -41,7 +43,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// From any error; its causes are joined with colons.
     pub(crate) fn new(code: &'static str, error: &dyn std::error::Error, hint: &str) -> Self {
-        Self { code, message: chain(error), hint: hint.to_owned(), exit: Exit::Failed }
+        Self { code, message: explain(error), hint: hint.to_owned(), exit: Exit::Failed }
     }
 
     /// A wrong use of the command line.
@@ -65,19 +67,4 @@ impl From<oci::OciError> for Failure {
     fn from(error: oci::OciError) -> Self {
         Self::new(error.code(), &error, error.hint())
     }
-}
-
-/// Joins an error and its causes, leaving out a cause that the text above it already ends with.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

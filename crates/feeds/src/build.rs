@@ -161,7 +161,7 @@ impl Building<'_> {
 
     fn describe<E: std::error::Error>(&mut self, place: &crate::read::Place<'_>, error: &E) {
         if self.summary.bad.len() < MAX_DESCRIBED {
-            let (place, reason) = (place.to_string(), crate::update::explain(error));
+            let (place, reason) = (place.to_string(), model::problem::explain(error));
             self.summary.bad.push(BadRecord { place, reason });
         }
     }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     path::PathBuf,
 };
 
@@ -15,6 +14,7 @@ use advisory::{
     need::{Need, Needs},
 };
 use egress::{Client, Url};
+use model::problem::explain;
 
 use crate::{
     build::{BuildOptions, BuildSummary, write_shards},
@@ -284,15 +284,4 @@ fn whole(summary: &BuildSummary) -> Option<String> {
         ));
     }
     None
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn explain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

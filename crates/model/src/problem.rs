@@ -118,3 +118,39 @@ impl Problem {
         self
     }
 }
+
+/// An error and its causes as one line, without saying a cause twice that the text above it ends with.
+pub fn explain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layered {
+        text: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn explains_with_causes_said_once() {
+        let layered = |text, source: Option<Layered>| Layered { text, source: source.map(Box::new) };
+        let disk = layered("disk full", None);
+        let write = layered("failed to write: disk full", Some(disk));
+        let store = layered("failed to store", Some(write));
+        assert_eq!(explain(&store), "failed to store: failed to write: disk full");
+    }
+}

@@ -12,6 +12,7 @@ use std::{
 use model::{
     Finding, Inventory, Package, Problem, ProblemCode,
     advisory::FixState,
+    problem::explain,
     report::{Coverage, CoverageState},
 };
 
@@ -28,7 +29,7 @@ use self::{
     range::Order,
 };
 use crate::{
-    database::{Database, DatabaseError},
+    database::Database,
     ecosystem::{ShardName, lookup_name},
     need::{Lookup, Need, Needs, Reason, is_matched, needs},
     shard::{Row, Shard},
@@ -72,16 +73,6 @@ impl ShardSet {
     pub fn missing<'n>(&self, needs: &'n Needs) -> Vec<&'n Need> {
         needs.shards.iter().filter(|need| self.get(&need.shard).is_none()).collect()
     }
-}
-
-fn explain(error: &DatabaseError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// The answer of a match.

@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use super::{home, network, print, screen_width};
 use crate::{
     args::{DatabaseArgs, DbBuildArgs, DbStatusArgs, DbUpdateArgs},
-    exit::{Exit, Failure, chain},
+    exit::{Exit, Failure},
     output::{
         columns::{Cell, layout, printable},
         progress::Bars,
@@ -232,7 +232,7 @@ fn verify(database: &Database, shards: &BTreeMap<String, Entry>) -> Result<(), F
         let shard = database.shard(&name).map_err(|error| unusable(&error))?;
         if let Some(shard) = shard {
             shard.verify().map_err(|error| {
-                let message = format!("shard {name} is damaged: {}", chain(&error));
+                let message = format!("shard {name} is damaged: {}", model::problem::explain(&error));
                 Failure { code: "shard-damaged", message, hint: hint.into(), exit: Exit::Failed }
             })?;
         }

@@ -15,7 +15,7 @@ use scan::LayerCache;
 use super::{db, home, network, print, screen_width, warn};
 use crate::{
     args::{Format, ScanArgs},
-    exit::{Exit, Failure, chain},
+    exit::{Exit, Failure},
     output::{progress::Bars, report},
 };
 
@@ -173,7 +173,7 @@ fn open_cache(args: &ScanArgs) -> Option<LayerCache> {
     match LayerCache::open(&directory, CACHE_BYTES) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            warn(&format!("going on without the layer cache: {}", chain(&error)));
+            warn(&format!("going on without the layer cache: {}", model::problem::explain(&error)));
             None
         }
     }
