@@ -128,7 +128,7 @@ fn build_tree(
         let whole =
             record.index.for_each(|ordinal, entry| match tree.apply(layer, ordinal, entry, whiteouts) {
                 Ok(()) => true,
-                Err(error @ ApplyError::Full) => {
+                Err(error @ (ApplyError::Full | ApplyError::Work)) => {
                     push_problem(problems, stamp(Problem::new(ProblemCode::LayerLimit, error.to_string())));
                     false
                 }

@@ -7,6 +7,8 @@
 
 mod arena;
 
+use std::cell::Cell;
+
 use hashbrown::HashMap;
 
 use self::arena::{Arena, Kind, NONE, ROOT};
@@ -59,8 +61,13 @@ pub enum ApplyError {
     /// The tree is full.
     #[error("more paths than the limit")]
     Full,
+    /// All paths together took too many steps to resolve: links can make each of them very long.
+    #[error("the links of the image take more steps to follow than the limit")]
+    Work,
 }
 
+/// A million directories take about ten million steps; this many take a few seconds.
+const MAX_STEPS: u64 = 40_000_000;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
@@ -68,6 +75,8 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 pub struct Tree {
     arena: Arena,
     max_hops: usize,
+    /// Components that may still be walked, over all paths.
+    steps: Cell<u64>,
     /// Earlier contents of files that a higher layer overwrote in place, lowest first.
     history: HashMap<u32, Vec<ContentId>>,
     /// Scratch of `resolve`: what is still to be walked, last first.
@@ -83,6 +92,7 @@ impl Tree {
     pub fn new(max_nodes: usize, max_hops: usize) -> Self {
         Self {
             arena: Arena::new(max_nodes),
+            steps: Cell::new(MAX_STEPS),
             max_hops,
             history: HashMap::new(),
             pending: Vec::new(),
@@ -323,6 +333,7 @@ impl Tree {
         let mut node = ROOT;
         let mut hops = 0;
         while let Some(name) = pending.pop() {
+            self.steps.set(self.steps.get().checked_sub(1).ok_or(ApplyError::Work)?);
             if name == b".." {
                 if missing.pop().is_none() {
                     node = self.arena[node].parent;

@@ -152,3 +152,20 @@ fn freed_nodes_are_used_again() {
     }
     assert_eq!(visible(&tree), Vec::<String>::new());
 }
+
+#[test]
+fn the_work_of_all_links_is_bounded() {
+    let mut tree = Tree::new(1000, 255);
+    let mut apply = |ordinal, path: &str, kind, target: &str| {
+        tree.apply(0, ordinal, IndexEntry { path: path.as_bytes(), kind, target: target.as_bytes() }, true)
+    };
+    apply(0, "d", D, "").unwrap();
+    // 250 links in a row, each with a detour of 2,000 steps: half a million steps for every path below.
+    for number in 0..250 {
+        let target = format!("{}l{}", "d/../".repeat(1000), number + 1);
+        apply(number, &format!("l{number}"), S, &target).unwrap();
+    }
+    apply(300, "l250", D, "").unwrap();
+    let refused = (0..400).find(|n| apply(1000 + n, &format!("l0/f{n}"), F, "") == Err(ApplyError::Work));
+    assert!(refused.is_some_and(|n| n < 250), "{refused:?}");
+}
