@@ -4,7 +4,15 @@
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     lazaret_fuzz::observe(
         "os/distro",
-        &["etc/os-release", "etc/debian_version", "etc/alpine-release", "etc/redhat-release"],
+        &[
+            "etc/os-release",
+            "etc/debian_version",
+            "etc/alpine-release",
+            "etc/redhat-release",
+            "etc/lsb-release",
+            "etc/SuSE-release",
+            "etc/apk/repositories",
+        ],
         data,
     );
 });

@@ -4,7 +4,12 @@
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     lazaret_fuzz::observe(
         "os/dpkg",
-        &["var/lib/dpkg/status", "var/lib/dpkg/status.d/base", "var/lib/dpkg/info/base.list"],
+        &[
+            "var/lib/dpkg/status",
+            "var/lib/dpkg/status.d/base",
+            "var/lib/dpkg/info/base.list",
+            "var/lib/dpkg/status.d/base.md5sums",
+        ],
         data,
     );
 });

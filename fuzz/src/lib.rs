@@ -1,6 +1,9 @@
-//! What the fuzz targets of analyzers share: one file is offered as the engine would, then the image is finished.
+//! What fuzz targets share: one file is offered to an analyzer as the engine would, then the image is finished;
+//! archives get right checksums.
 
 use analyze::{ANALYZERS, Analyzer, Content, Entry, EntryKind, FileView, Files, Merged, Want};
+use model::Digest;
+use sha2::{Digest as _, Sha256};
 
 /// Files above this size are spilled to disk; small here, so that both ways are taken.
 const SPILL_ABOVE: u64 = 4096;
@@ -36,4 +39,46 @@ fn check(analyzer: &dyn Analyzer, entry: &Entry<'_>, content: &[u8]) {
     let files = Files::new(vec![FileView { path: entry.path, observation: &once }]);
     let _ = analyzer.revisit(&files);
     analyzer.finish(&files, &mut Merged::default());
+}
+
+/// The sha256 digest of bytes.
+///
+/// # Panics
+///
+/// Never: the text is always a digest.
+pub fn digest(bytes: &[u8]) -> Digest {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}").parse().expect("a digest")
+}
+
+/// Splits an archive into layers before every entry of the type `N`, with right checksums in its headers.
+pub fn repaired_layers(archive: &[u8]) -> Vec<Vec<u8>> {
+    let mut layers = vec![Vec::new()];
+    let mut rest = archive;
+    while let Some((block, tail)) = rest.split_first_chunk::<512>() {
+        rest = tail;
+        if block[156] == b'N' && layers.len() < 8 {
+            layers.push(Vec::new());
+            continue;
+        }
+        let mut header = *block;
+        if block.iter().any(|byte| *byte != 0) {
+            header[148..156].fill(b' ');
+            let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+            header[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        }
+        let digits = block[124..136].iter().filter(|byte| matches!(byte, b'0'..=b'7'));
+        let size = digits.fold(0, |size: usize, digit| (size << 3) | usize::from(digit - b'0'));
+        let content = size.div_ceil(512).saturating_mul(512).min(rest.len());
+        let (content, tail) = rest.split_at(content);
+        rest = tail;
+        if let Some(layer) = layers.last_mut() {
+            layer.extend_from_slice(&header);
+            layer.extend_from_slice(content);
+        }
+    }
+    if let Some(layer) = layers.last_mut() {
+        layer.extend_from_slice(rest);
+    }
+    layers
 }
