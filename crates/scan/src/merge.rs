@@ -66,7 +66,7 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     let whiteouts = !layers.is_empty();
     let mut problems = Vec::new();
     let mut tree = build_tree(records, whiteouts, limits, &mut problems);
-    let mut views = links::visible(&mut tree, records, analyzers);
+    let mut views = links::visible(&mut tree, records, analyzers, limits, &mut problems);
     let mut budget = limits.second_pass_bytes;
     let extra =
         links::read_missing(&views, records, analyzers, limits, second_pass, &mut budget, &mut problems);
@@ -102,6 +102,10 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     if whiteouts {
         attribute::layers(&tree, &views, records, &extra, &mut packages);
     }
+    // Where it was exhausted by a layer, that is said already; this is of links followed after.
+    if tree.is_exhausted() {
+        push_problem(&mut problems, Problem::new(ProblemCode::LayerLimit, ApplyError::Work.to_string()));
+    }
     for problem in merged.problems {
         push_problem(&mut problems, problem);
     }
@@ -119,7 +123,7 @@ fn build_tree(
     limits: &Limits,
     problems: &mut Vec<Problem>,
 ) -> Tree {
-    let mut tree = Tree::new(MAX_NODES, limits.link_hops);
+    let mut tree = Tree::new(MAX_NODES, limits);
     for (layer, record) in (0u16..).zip(records) {
         let stamp = |problem: Problem| if whiteouts { problem.in_layer(layer.into()) } else { problem };
         for problem in &record.problems {

@@ -6,12 +6,17 @@
 //! 50 bytes a path and never touches content; it knows a file only as (layer, ordinal).
 
 mod arena;
+mod resolve;
 
 use std::cell::Cell;
 
 use hashbrown::HashMap;
+use model::Limits;
 
-use self::arena::{Arena, Kind, NONE, ROOT};
+use self::{
+    arena::{Arena, Kind, NONE, ROOT},
+    resolve::PathLimits,
+};
 use crate::index::{IndexEntry, IndexKind};
 
 /// Where the content of a file is: a layer, and the ordinal of the entry in its archive.
@@ -61,20 +66,21 @@ pub enum ApplyError {
     /// The tree is full.
     #[error("more paths than the limit")]
     Full,
+    /// Links lead to a place deeper, or with a longer path, than an entry may have itself.
+    #[error("symbolic links lead deeper than the limit")]
+    Deep,
     /// All paths together took too many steps to resolve: links can make each of them very long.
     #[error("the links of the image take more steps to follow than the limit")]
     Work,
 }
 
-/// A million directories take about ten million steps; this many take a few seconds.
-const MAX_STEPS: u64 = 40_000_000;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// The merged names of an image.
 pub struct Tree {
     arena: Arena,
-    max_hops: usize,
+    limits: PathLimits,
     /// Components that may still be walked, over all paths.
     steps: Cell<u64>,
     /// Earlier contents of files that a higher layer overwrote in place, lowest first.
@@ -88,12 +94,14 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// An empty root. `max_nodes` bounds memory, `max_hops` the links followed to resolve one path.
-    pub fn new(max_nodes: usize, max_hops: usize) -> Self {
+    /// An empty root. `max_nodes` bounds memory, `limits` the links followed to resolve one path and how deep
+    /// they may lead.
+    pub fn new(max_nodes: usize, limits: &Limits) -> Self {
+        let Limits { link_hops, path_bytes, path_depth, .. } = *limits;
         Self {
             arena: Arena::new(max_nodes),
-            steps: Cell::new(MAX_STEPS),
-            max_hops,
+            steps: Cell::new(resolve::MAX_STEPS),
+            limits: PathLimits { hops: link_hops, bytes: path_bytes, depth: path_depth },
             history: HashMap::new(),
             pending: Vec::new(),
             missing: Vec::new(),
@@ -116,9 +124,11 @@ impl Tree {
         }
         let cached = self.last_parent.1 != NONE && self.last_parent.0 == parent_path;
         let (parent, direct) = if cached {
+            self.limits.check(0, entry.path.len())?;
             (self.last_parent.1, true)
         } else {
             let found = self.resolve(parent_path)?;
+            self.limits.check(found.depth + 1, found.bytes + name.len())?;
             (self.create_missing(found.node)?, found.direct)
         };
         let existing = self.arena.child(parent, name);
@@ -143,6 +153,11 @@ impl Tree {
     pub fn resolve_path(&mut self, path: &[u8]) -> Option<NodeId> {
         let found = self.resolve(path).ok()?;
         self.missing.is_empty().then_some(NodeId(found.node))
+    }
+
+    /// True when all steps are taken: what is resolved from then on is not found.
+    pub const fn is_exhausted(&self) -> bool {
+        self.steps.get() == 0
     }
 
     /// Every node below the root, parents before children.
@@ -311,58 +326,6 @@ impl Tree {
         Ok(node)
     }
 
-    /// Walks a path from the root as `openat2(RESOLVE_IN_ROOT)` would: `..` stops at the root, absolute
-    /// targets begin there. Names that do not exist are left in `missing`.
-    fn resolve(&mut self, path: &[u8]) -> Result<Resolved, ApplyError> {
-        let mut pending = std::mem::take(&mut self.pending);
-        let mut missing = std::mem::take(&mut self.missing);
-        pending.clear();
-        missing.clear();
-        push_components(&mut pending, path);
-        let result = self.resolve_pending(&mut pending, &mut missing);
-        self.pending = pending;
-        self.missing = missing;
-        result
-    }
-
-    fn resolve_pending(
-        &self,
-        pending: &mut Vec<Vec<u8>>,
-        missing: &mut Vec<Vec<u8>>,
-    ) -> Result<Resolved, ApplyError> {
-        let mut node = ROOT;
-        let mut hops = 0;
-        while let Some(name) = pending.pop() {
-            self.steps.set(self.steps.get().checked_sub(1).ok_or(ApplyError::Work)?);
-            if name == b".." {
-                if missing.pop().is_none() {
-                    node = self.arena[node].parent;
-                }
-                continue;
-            }
-            let child = if missing.is_empty() { self.arena.child(node, &name) } else { None };
-            let Some(child) = child else {
-                missing.push(name);
-                continue;
-            };
-            let found = &self.arena[child];
-            if found.kind == Kind::Symlink {
-                hops += 1;
-                if hops > self.max_hops {
-                    return Err(ApplyError::Loop);
-                }
-                let target = self.arena.target(found);
-                if target.first() == Some(&b'/') {
-                    node = ROOT;
-                }
-                push_components(pending, target);
-            } else {
-                node = child;
-            }
-        }
-        Ok(Resolved { node, direct: hops == 0 })
-    }
-
     /// Makes the directories that `resolve` left in `missing`; a file in the way is replaced.
     fn create_missing(&mut self, mut node: u32) -> Result<u32, ApplyError> {
         if self.arena[node].kind != Kind::Directory {
@@ -391,19 +354,6 @@ impl Tree {
         let history = &mut self.history;
         self.arena.remove(node, |gone| drop(history.remove(&gone)));
     }
-}
-
-#[derive(Clone, Copy)]
-struct Resolved {
-    node: u32,
-    direct: bool,
-}
-
-fn push_components(pending: &mut Vec<Vec<u8>>, path: &[u8]) {
-    let components = path.split(|&b| b == b'/').filter(|part| !part.is_empty() && *part != b".");
-    let start = pending.len();
-    pending.extend(components.map(<[u8]>::to_vec));
-    pending[start..].reverse();
 }
 
 /// Parent path and last name; the parent of a one-part path is the root, written as an empty path.

@@ -14,10 +14,23 @@ use crate::{
     tree::{ContentId, NodeKind, Tree},
 };
 
-/// Lists the visible files, sorted by analyzer and path, each once.
-pub(super) fn visible(tree: &mut Tree, records: &[LayerRecord], analyzers: &[&dyn Analyzer]) -> Vec<View> {
+/// Lists the visible files, sorted by analyzer and path, each once. Those beyond the limit on memory are left
+/// out: layers keep their paths in a compact form, here each is written out.
+pub(super) fn visible(
+    tree: &mut Tree,
+    records: &[LayerRecord],
+    analyzers: &[&dyn Analyzer],
+    limits: &Limits,
+    problems: &mut Vec<Problem>,
+) -> Vec<View> {
     let mut views = Vec::new();
     let mut links: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut left = Some(limits.fact_bytes);
+    let mut has_room = |path: &str| {
+        let bytes = (size_of::<View>() + path.len()) as u64;
+        left = left.and_then(|left| left.checked_sub(bytes));
+        left.is_some()
+    };
     let mut bytes = Vec::with_capacity(256);
     tree.walk(|node, kind| match kind {
         NodeKind::File { content, direct: true } => {
@@ -28,7 +41,8 @@ pub(super) fn visible(tree: &mut Tree, records: &[LayerRecord], analyzers: &[&dy
             }
             tree.path_into(node, &mut bytes);
             let path = lossy(&bytes);
-            views.extend(kept.iter().map(|kept| View {
+            let kept = kept.iter().take_while(|_| has_room(&path));
+            views.extend(kept.map(|kept| View {
                 analyzer: kept.analyzer,
                 path: path.clone().into(),
                 content,
@@ -39,6 +53,7 @@ pub(super) fn visible(tree: &mut Tree, records: &[LayerRecord], analyzers: &[&dy
             tree.path_into(node, &mut bytes);
             let path = lossy(&bytes);
             let wanting = (0u8..).zip(analyzers).filter(|(_, analyzer)| wants(**analyzer, &path));
+            let wanting = wanting.take_while(|_| has_room(&path));
             views.extend(wanting.map(|(analyzer, _)| View {
                 analyzer,
                 path: path.clone().into(),
@@ -49,12 +64,17 @@ pub(super) fn visible(tree: &mut Tree, records: &[LayerRecord], analyzers: &[&dy
         NodeKind::Symlink(_) => {
             tree.path_into(node, &mut bytes);
             let path = lossy(&bytes);
-            if analyzers.iter().any(|analyzer| wants(*analyzer, &path)) {
+            if analyzers.iter().any(|analyzer| wants(*analyzer, &path)) && has_room(&path) {
                 links.push((path.into_owned(), bytes.clone()));
             }
         }
         NodeKind::Directory | NodeKind::Special => {}
     });
+
+    if left.is_none() {
+        let text = "the paths of files of interest need more memory than the limit; the rest was left out";
+        push_problem(problems, Problem::new(ProblemCode::TooManyItems, text));
+    }
 
     // Links whose own path is of interest, then well-known paths that lead through linked directories. Where
     // they end at a file that is of interest by its own path, that one is shown already.

@@ -2,7 +2,9 @@
 
 use super::*;
 
-type Line = (u16, &'static str, IndexKind, &'static str);
+type Line<'a> = (u16, &'a str, IndexKind, &'a str);
+
+const LIMITS: Limits = Limits { link_hops: 40, ..Limits::standard() };
 
 const D: IndexKind = IndexKind::Directory;
 const F: IndexKind = IndexKind::File;
@@ -11,8 +13,8 @@ const H: IndexKind = IndexKind::Hardlink;
 
 /// Applies lines in order (ordinals count over all) and lists what is visible: `path`, `path/` for
 /// directories, `path -> target`, and `path = layer.ordinal` for files.
-fn list(lines: &[Line]) -> Vec<String> {
-    let mut tree = Tree::new(1000, 40);
+fn list(lines: &[Line<'_>]) -> Vec<String> {
+    let mut tree = Tree::new(1000, &LIMITS);
     for (ordinal, (layer, path, kind, target)) in (0..).zip(lines) {
         let entry = IndexEntry { path: path.as_bytes(), kind: *kind, target: target.as_bytes() };
         let _ = tree.apply(*layer, ordinal, entry, true);
@@ -37,7 +39,7 @@ fn visible(tree: &Tree) -> Vec<String> {
     out
 }
 
-fn check(lines: &[Line], expected: &[&str]) {
+fn check(lines: &[Line<'_>], expected: &[&str]) {
     assert_eq!(list(lines), expected);
 }
 
@@ -101,6 +103,50 @@ fn link_loops_leave_the_entry_out() {
 }
 
 #[test]
+fn links_lead_no_deeper_than_entries() {
+    let apply = |tree: &mut Tree, path: &str, kind, target: &str| {
+        let entry = IndexEntry { path: path.as_bytes(), kind, target: target.as_bytes() };
+        tree.apply(0, 0, entry, true)
+    };
+    let at = |components: usize, name: &str| {
+        let mut tree = Tree::new(100_000, &LIMITS);
+        // Half of the way each: no target is longer than a path may be.
+        let half = vec![name; components / 2].join("/");
+        apply(&mut tree, "s", S, &half).unwrap();
+        apply(&mut tree, "s/s", S, &half).unwrap();
+        apply(&mut tree, "s/s/f", F, "")
+    };
+    assert_eq!(at(LIMITS.path_depth - 2, "x"), Ok(()));
+    assert_eq!(at(LIMITS.path_depth, "x"), Err(ApplyError::Deep));
+    let long = "x".repeat(255);
+    assert_eq!(at(LIMITS.path_bytes / 256 - 2, &long), Ok(()));
+    assert_eq!(at(LIMITS.path_bytes / 256, &long), Err(ApplyError::Deep));
+    // What goes up again does not count.
+    check(
+        &[(0, "s", S, &"x/../".repeat(800)), (0, "s/f", F, "")],
+        &["f = 0.1", &format!("s -> {}", "x/../".repeat(800))],
+    );
+}
+
+#[test]
+fn long_targets_are_work_even_when_they_lead_nowhere() {
+    let mut tree = Tree::new(1000, &Limits::standard());
+    // A tenth, to spare time.
+    tree.steps.set(resolve::MAX_STEPS / 10);
+    let mut apply = |ordinal, path: &str, kind, target: &str| {
+        tree.apply(0, ordinal, IndexEntry { path: path.as_bytes(), kind, target: target.as_bytes() }, true)
+    };
+    for number in 0..250 {
+        let target = format!("{}l{}", "./".repeat(2000), number + 1);
+        apply(number, &format!("l{number}"), S, &target).unwrap();
+    }
+    apply(300, "l250", D, "").unwrap();
+    let refused = (0..100).find(|n| apply(1000 + n, &format!("l0/f{n}"), F, "") == Err(ApplyError::Work));
+    assert!(refused.is_some_and(|n| (5..50).contains(&n)), "{refused:?}");
+    assert!(tree.is_exhausted());
+}
+
+#[test]
 fn hard_links_share_content_and_outlive_the_name() {
     check(&[(0, "a", F, ""), (1, "b", H, "a"), (2, ".wh.a", F, "")], &["b = 0.0"]);
     check(&[(0, "a", F, ""), (0, "b", H, "a"), (1, "a", F, "")], &["a = 1.2", "b = 0.0"]);
@@ -111,7 +157,7 @@ fn hard_links_share_content_and_outlive_the_name() {
 
 #[test]
 fn history_is_unbroken_overwriting_only() {
-    let mut tree = Tree::new(1000, 40);
+    let mut tree = Tree::new(1000, &LIMITS);
     let mut apply = |layer, ordinal, path: &str| {
         let entry = IndexEntry { path: path.as_bytes(), kind: F, target: b"" };
         tree.apply(layer, ordinal, entry, true).unwrap();
@@ -130,7 +176,7 @@ fn history_is_unbroken_overwriting_only() {
 
 #[test]
 fn is_bounded() {
-    let mut tree = Tree::new(10, 40);
+    let mut tree = Tree::new(10, &LIMITS);
     let mut refused = 0;
     for number in 0..100u32 {
         let path = format!("d{number}");
@@ -143,7 +189,7 @@ fn is_bounded() {
 
 #[test]
 fn freed_nodes_are_used_again() {
-    let mut tree = Tree::new(10, 40);
+    let mut tree = Tree::new(10, &LIMITS);
     for number in 0..1000u32 {
         let layer = (number % 500) as u16;
         let (path, kind) = if number % 2 == 0 { ("d/x", F) } else { (".wh.d", F) };
@@ -155,7 +201,7 @@ fn freed_nodes_are_used_again() {
 
 #[test]
 fn the_work_of_all_links_is_bounded() {
-    let mut tree = Tree::new(1000, 255);
+    let mut tree = Tree::new(1000, &Limits::standard());
     let mut apply = |ordinal, path: &str, kind, target: &str| {
         tree.apply(0, ordinal, IndexEntry { path: path.as_bytes(), kind, target: target.as_bytes() }, true)
     };

@@ -239,6 +239,20 @@ fn memory_for_facts_is_bounded() {
 }
 
 #[test]
+fn memory_for_long_paths_is_bounded() {
+    let deep = vec!["d".repeat(250); 15].join("/");
+    let layer = (0..1000).fold(LayerBuilder::new(), |layer, n| {
+        let content = format!(r#"{{"name":"p{n}","version":"1.0.0"}}"#);
+        layer.file(&format!("{deep}/node_modules/p{n}/package.json"), content)
+    });
+    let layer = layer.finish(Compression::Gzip).unwrap();
+    // Enough for what was observed, not for a thousand paths of almost 4 KiB.
+    let inventory = scan_limited(layer, &Limits { fact_bytes: 1 << 20, ..Limits::standard() });
+    assert_eq!(codes(&inventory), [ProblemCode::TooManyItems], "{:?}", inventory.problems);
+    assert!((100..300).contains(&inventory.packages.len()), "{}", inventory.packages.len());
+}
+
+#[test]
 fn one_database_under_many_names_is_bounded() {
     let database: String = (0..500).map(|n| STATUS.replace("base", &format!("p{n}"))).collect();
     let links = (0..100).fold(LayerBuilder::new().file("data", database), |layer, n| {
