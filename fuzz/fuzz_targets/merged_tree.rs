@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use model::Limits;
 use scan::{
     index::{IndexEntry, IndexKind},
     tree::{NodeKind, Tree},
@@ -28,7 +29,7 @@ fn target(bytes: [u8; 3]) -> Vec<u8> {
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    let mut tree = Tree::new(MAX_NODES, 255);
+    let mut tree = Tree::new(MAX_NODES, &Limits::standard());
     let mut layer = 0;
     let whiteouts = data.first().is_none_or(|byte| byte & 1 == 0);
     for (ordinal, op) in (0..).zip(data.as_chunks::<7>().0.iter().take(2000)) {
@@ -69,6 +70,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     });
     assert!(seen.len() < MAX_NODES);
+    if tree.is_exhausted() {
+        return;
+    }
     for (node, path) in nodes {
         assert_eq!(tree.resolve_path(&path), Some(node), "{}", String::from_utf8_lossy(&path));
     }
