@@ -5,8 +5,10 @@
 //! clock; a type that only one other crate needs does not belong here.
 
 pub mod advisory;
+pub mod component;
 pub mod digest;
 pub mod distro;
+pub mod facets;
 pub mod finding;
 pub mod inventory;
 pub mod limits;
@@ -16,11 +18,14 @@ pub mod problem;
 pub mod purl;
 pub mod reference;
 pub mod report;
+pub mod scan;
 pub mod severity;
 
 pub use advisory::Advisory;
+pub use component::Component;
 pub use digest::Digest;
 pub use distro::Distro;
+pub use facets::Facets;
 pub use finding::Finding;
 pub use inventory::{Inventory, Layer};
 pub use limits::Limits;
@@ -29,4 +34,5 @@ pub use platform::Platform;
 pub use problem::{Problem, ProblemCode};
 pub use reference::ImageReference;
 pub use report::Report;
+pub use scan::{ChangeReason, FailureReason, JobClass, JobKind, Phase, Role, ScanProgress, ScanStatus};
 pub use severity::Severity;

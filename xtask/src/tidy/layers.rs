@@ -23,20 +23,21 @@ const LAYERS: &[Row] = &[
     Row { name: "egress", uses: &["model"], synchronous: false },
     Row { name: "oci", uses: &["egress", "model"], synchronous: false },
     Row { name: "advisory", uses: &["model"], synchronous: true },
+    Row { name: "store", uses: &["model"], synchronous: false },
     Row { name: "analyze", uses: &["formats", "model"], synchronous: true },
     Row { name: "policy", uses: &["formats", "model"], synchronous: true },
     Row { name: "feeds", uses: &["advisory", "oci", "formats", "egress", "model"], synchronous: false },
     Row { name: "scan", uses: &["oci", "analyze", "advisory", "formats", "model"], synchronous: false },
     Row {
         name: "app",
-        uses: &["advisory", "analyze", "egress", "feeds", "formats", "model", "oci", "policy", "scan"],
+        uses: &["advisory", "analyze", "egress", "feeds", "formats", "model", "oci", "policy", "scan", "store"],
         synchronous: false,
     },
     Row {
         name: "cli",
         uses: &[
             "advisory", "analyze", "app", "egress", "feeds", "formats", "model", "oci", "policy", "scan",
-            "testkit",
+            "store", "testkit",
         ],
         synchronous: false,
     },
@@ -55,6 +56,7 @@ const ONE_HOME: &[(&str, &[&str], &str)] = &[
     ("reqwest", &["egress"], "outbound clients are built by `egress`, which checks addresses"),
     ("anyhow", &["cli", "xtask"], "libraries have typed errors beside what fails"),
     ("clap", &["cli", "xtask"], "arguments are parsed at the edge"),
+    ("sqlx", &["store"], "`store` is the only SQL"),
 ];
 
 /// What the rules need to know of one workspace member.

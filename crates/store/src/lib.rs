@@ -1,0 +1,35 @@
+//! The only SQL of Lazaret: what the service remembers, on SQLite or PostgreSQL.
+//!
+//! Three halves of a different life are kept apart: what images contain (written once), what is wrong with it
+//! (components and findings, changed by every update of the advisories, whatever the number of images), and
+//! work (scans and jobs, short-lived rows). Every operation is one method of [`Store`] and one transaction; the
+//! time is always an argument, in microseconds since 1970.
+//!
+//! This crate must know no HTTP, run no job and decide no policy.
+
+mod content;
+mod db;
+mod error;
+mod findings;
+mod image;
+mod migrate;
+mod pack;
+mod queue;
+mod rematch;
+mod report;
+mod scan;
+
+pub use self::{
+    content::{Content, NewInventory, StoredInventory},
+    db::{OpenOptions, Store},
+    error::StoreError,
+    findings::{AffectedImage, ImageFinding, PackageImage, VulnerabilityRow},
+    image::{Image, ImageChange, ImageFilter, ImageOrder, Labels, NewImage, Page, Scope},
+    queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},
+    rematch::{ComponentChange, Rematched, ShardState, ShardVersion},
+    report::{NewReport, Report},
+    scan::{NewScan, Scan, ScanChange, ScanFilter, Submitted},
+};
+
+/// Microseconds since 1970-01-01 UTC.
+pub type Micros = i64;
