@@ -3,7 +3,9 @@
 //! This crate touches no network and parses no upstream format: feeds do, and hand over
 //! [`model::Advisory`] values.
 
+pub mod component;
 pub mod database;
+pub mod diff;
 pub mod ecosystem;
 pub mod matcher;
 pub mod need;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use model::{
-    Finding, Inventory, Package, Problem, ProblemCode,
+    Component, Finding, Inventory, Package, Problem, ProblemCode,
     advisory::FixState,
     problem::explain,
     report::{Coverage, CoverageState},
@@ -31,7 +31,7 @@ use self::{
 use crate::{
     database::Database,
     ecosystem::{ShardName, lookup_name},
-    need::{Lookup, Need, Needs, Reason, is_matched, needs},
+    need::{self, Lookup, Need, Needs, Reason, is_matched, needs},
     shard::{Row, Shard},
     version,
 };
@@ -132,21 +132,47 @@ pub fn match_packages(inventory: &Inventory, shards: &ShardSet) -> Matches {
             continue;
         }
         let Some((need, shard, order)) = usable.get(&package.kind).copied() else { continue };
-        let (hits, excluded) = (Vec::new(), BTreeSet::new());
-        let mut lookup = PackageLookup { package, shard, order, image: &image, hits, excluded };
-        for (name, version) in keys(package, need) {
-            lookup.search(&name, version, &mut problems);
-        }
-        if !lookup.hits.is_empty() {
-            let origin = Origin { shard, order, package: u32::try_from(at).unwrap_or(u32::MAX) };
-            matches.findings.extend(identity::findings(&origin, lookup.hits, &lookup.excluded));
-        }
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
+        let origin = Origin { shard, order, package: at };
+        matches.findings.extend(match_package(package, need, &origin, &image, &mut problems));
     }
     matches.findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| a.package.cmp(&b.package)).then_with(|| a.id.cmp(&b.id))
     });
     matches.problems = problems.into_iter().collect();
     matches
+}
+
+/// Looks up one package.
+fn match_package(
+    package: &Package,
+    need: &Need,
+    origin: &Origin<'_>,
+    image: &Image,
+    problems: &mut BTreeSet<Problem>,
+) -> Vec<Finding> {
+    let (hits, excluded) = (Vec::new(), BTreeSet::new());
+    let mut lookup =
+        PackageLookup { package, shard: origin.shard, order: origin.order, image, hits, excluded };
+    for (name, version) in keys(package, need) {
+        lookup.search(&name, version, problems);
+    }
+    if lookup.hits.is_empty() {
+        return Vec::new();
+    }
+    identity::findings(origin, lookup.hits, &lookup.excluded)
+}
+
+/// Looks up one component, as it was looked up in the images that have it. `None` when its shard cannot be used:
+/// nothing is known then, which is not the same as nothing found.
+pub fn match_component(component: &Component, shards: &ShardSet) -> Option<Vec<Finding>> {
+    let need = need::need(component.package.kind, component.distro.as_ref()).ok()?;
+    let (shard, order) = usable_shard(&need, shards).ok()?;
+    let image = Image { channels: component.channels.clone() };
+    let origin = Origin { shard, order, package: 0 };
+    let mut findings = match_package(&component.package, &need, &origin, &image, &mut BTreeSet::new());
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+    Some(findings)
 }
 
 /// The shard for a need and how its versions compare, or the problem that there is none.
@@ -174,8 +200,13 @@ fn usable_shard<'s>(need: &Need, shards: &'s ShardSet) -> Result<(&'s Shard, Ord
     Err(problem)
 }
 
+/// Update channels that an image has enabled, as far as its packages tell.
+pub(crate) fn channels(packages: &[Package]) -> Vec<String> {
+    Image::of(packages).channels
+}
+
 /// The names under which a package is looked up, each with the version to compare.
-fn keys<'p>(package: &'p Package, need: &Need) -> Vec<(Cow<'p, str>, &'p str)> {
+pub(crate) fn keys<'p>(package: &'p Package, need: &Need) -> Vec<(Cow<'p, str>, &'p str)> {
     let own = || (lookup_name(need.scheme, &package.name), package.version.as_str());
     let Some(source) = package.source.as_ref().filter(|source| !source.name.is_empty()) else {
         return vec![own()];

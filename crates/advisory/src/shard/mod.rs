@@ -301,7 +301,12 @@ pub struct AdvisoryView<'a> {
     rating: &'a [u8],
 }
 
-impl AdvisoryView<'_> {
+impl<'a> AdvisoryView<'a> {
+    /// The severity as it is written: equal bytes say the same.
+    pub(crate) const fn rating_bytes(&self) -> &'a [u8] {
+        self.rating
+    }
+
     /// The severity where a row has none of its own.
     pub fn rating(&self) -> Rating {
         row::parse_rating(&mut Cursor::new(self.rating)).unwrap_or_default()

@@ -101,6 +101,11 @@ impl<'a> Row<'a> {
         Ok(row)
     }
 
+    /// Everything that the row says, as it is written: equal bytes say the same.
+    pub(crate) const fn statement(&self) -> &'a [u8] {
+        self.fields.rest()
+    }
+
     /// The ranges, in the order in which the advisory gives them.
     pub fn ranges(&self) -> Ranges<'a> {
         Ranges { fields: self.fields }
