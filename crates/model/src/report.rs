@@ -1,9 +1,11 @@
 //! The findings and facts of one image at one version of the database.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{digest::Digest, finding::Finding, inventory::Inventory, platform::Platform, problem::Problem};
 
 /// What was scanned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageFacts {
     /// The reference or path as the user wrote it.
     pub reference: String,
@@ -18,7 +20,7 @@ pub struct ImageFacts {
 }
 
 /// Whether advisories were looked at for one group of packages.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Shard name, for example `debian-12`; for packages with no known advisories, their distro or kind.
     pub shard: String,
@@ -35,7 +37,8 @@ pub struct Coverage {
 }
 
 /// The state of one shard for this image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CoverageState {
     /// The packages were looked up.
     Checked,

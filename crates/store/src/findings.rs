@@ -39,6 +39,8 @@ pub struct ImageFinding {
     pub id: i64,
     /// The component.
     pub component_id: i64,
+    /// Its key: `model::Component::key`.
+    pub component_key: Vec<u8>,
     /// Kind of the package.
     pub kind: String,
     /// Name of the package.
@@ -212,12 +214,12 @@ pub(crate) async fn count_inventory(tx: &mut Tx, inventory: i64) -> Result<Facet
     Ok(facets([a, b, c, d, e, f, g]))
 }
 
-type FindingTuple = (i64, i64, String, String, String, String, i64, i16, Option<i64>, Option<i16>);
+type FindingTuple = (i64, i64, Vec<u8>, String, String, String, String, i64, i16, Option<i64>, Option<i16>);
 
 macro_rules! select_finding {
     ($rest:literal) => {
         concat!(
-            "select f.id, f.component_id, p.kind, p.name, c.version, f.body, f.opened_at, f.opened_for, f.closed_at,
+            "select f.id, f.component_id, c.key, p.kind, p.name, c.version, f.body, f.opened_at, f.opened_for, f.closed_at,
              f.closed_for from finding f join component c on c.id = f.component_id join package p on p.id = c.package_id ",
             $rest
         )
@@ -225,12 +227,24 @@ macro_rules! select_finding {
 }
 
 fn image_finding(tuple: FindingTuple) -> Result<ImageFinding, StoreError> {
-    let (id, component_id, kind, package, version, body, opened_at, opened_for, closed_at, closed_for) =
-        tuple;
+    let (
+        id,
+        component_id,
+        component_key,
+        kind,
+        package,
+        version,
+        body,
+        opened_at,
+        opened_for,
+        closed_at,
+        closed_for,
+    ) = tuple;
     let reason = |code| ChangeReason::from_code(code).ok_or(StoreError::Value("reason of a change"));
     Ok(ImageFinding {
         id,
         component_id,
+        component_key,
         kind,
         package,
         version,
