@@ -1,5 +1,14 @@
 //! The use cases of Lazaret: what a user can ask for, without any HTTP server or terminal.
 
+pub mod advisories;
+pub mod clock;
+pub mod config;
+pub mod jobs;
 pub mod scan_image;
+pub mod seal;
+pub mod service;
+pub mod submit;
 
+pub use config::Config;
 pub use scan_image::{ScanError, ScanRequest, scan_image};
+pub use service::{Service, StartError};

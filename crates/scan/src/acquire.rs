@@ -15,7 +15,7 @@ use model::{Limits, Problem, ProblemCode};
 use oci::{Decompressor, LayerStore, OciError, Stage, VerifyingReader, decompress};
 
 use crate::{
-    pass::{FileFacts, LayerPass, OutOfTime, PassContext, PassError},
+    pass::{Budget, FileFacts, LayerPass, OutOfTime, PassContext, PassError},
     record::LayerRecord,
     tar::TarReader,
 };
@@ -128,8 +128,14 @@ where
         }
     };
     let above = Verified::new(decompressed, !stored, expected, &what);
-    let bounded =
-        Bounded { inner: above, limits: context.limits, taken, produced: 0, deadline: context.deadline };
+    let bounded = Bounded {
+        inner: above,
+        limits: context.limits,
+        taken,
+        produced: 0,
+        deadline: context.deadline,
+        budget: context.budget,
+    };
     let mut reader = TarReader::new(bounded);
     let problem = match run(&mut reader) {
         Ok(()) => None,
@@ -266,6 +272,7 @@ pub struct Bounded<'a> {
     taken: Rc<Cell<u64>>,
     produced: u64,
     deadline: Instant,
+    budget: &'a Budget,
 }
 
 impl Read for Bounded<'_> {
@@ -289,7 +296,7 @@ impl Read for Bounded<'_> {
             let text = format!("more than {ratio} bytes out of each compressed byte; the rest was not read");
             return Err(io::Error::other(LimitMet(text)));
         }
-        if Instant::now() > self.deadline {
+        if Instant::now() > self.deadline || self.budget.is_cancelled() {
             return Err(io::Error::other(OutOfTime));
         }
         Ok(n)

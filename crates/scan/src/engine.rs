@@ -34,6 +34,12 @@ pub trait Progress: Send + Sync {
         let _ = (index, bytes);
     }
 
+    /// Asked while layers are read: whether nobody wants the result any more. The scan then ends as if its time
+    /// were over.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
     /// A layer is done; `cached` when it was not read at all.
     fn layer_finished(&self, index: usize, cached: bool) {
         let _ = (index, cached);
@@ -138,7 +144,13 @@ fn read_or_load(
         return Ok(record);
     }
     config.progress.layer_started(index, layer.map_or(0, |layer| layer.facts.size));
-    let record = read_layer(store, index, context, &|bytes| config.progress.layer_advanced(index, bytes))?;
+    let advance = |bytes| {
+        config.progress.layer_advanced(index, bytes);
+        if config.progress.is_cancelled() {
+            context.budget.cancel();
+        }
+    };
+    let record = read_layer(store, index, context, &advance)?;
     config.progress.layer_finished(index, false);
     // A limit that all layers share, or a layer that could not be read at all, may end otherwise next time.
     let final_word = !record

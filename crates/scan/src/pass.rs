@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeSet,
     io::{self, Read},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Instant,
 };
 
@@ -40,12 +40,27 @@ pub struct PassContext<'a> {
 pub struct Budget {
     index: AtomicU64,
     facts: AtomicU64,
+    cancelled: AtomicBool,
 }
 
 impl Budget {
     /// All that the limits grant.
     pub const fn new(limits: &Limits) -> Self {
-        Self { index: AtomicU64::new(limits.index_bytes), facts: AtomicU64::new(limits.fact_bytes) }
+        Self {
+            index: AtomicU64::new(limits.index_bytes),
+            facts: AtomicU64::new(limits.fact_bytes),
+            cancelled: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets all layers end as if the time were over.
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nobody wants the result any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
     }
 
     fn take(from: &AtomicU64, bytes: u64) -> bool {

@@ -421,20 +421,36 @@ impl Store {
         Ok(woken)
     }
 
-    /// Returns the jobs of workers that were lost: those whose lease has run out, or all of one worker. A job that
-    /// cost too many workers fails.
-    pub async fn reclaim(&self, worker: Option<&str>, now: Micros) -> Result<u64, StoreError> {
-        let sql =
-            "select id from job where state = 1 and (lease_until <= $1 or worker = $2) order by id limit 100";
-        let lost: Vec<(i64,)> = read_rows!(self, sql, now, worker)?;
+    /// Returns the jobs of workers that were lost: those whose lease has run out. A job that cost too many workers
+    /// fails.
+    pub async fn reclaim(&self, now: Micros) -> Result<u64, StoreError> {
+        let sql = "select id, worker from job where state = 1 and lease_until <= $1 order by id limit 100";
+        let lost: Vec<(i64, Option<String>)> = read_rows!(self, sql, now)?;
+        self.reclaim_jobs(lost, now, now).await
+    }
+
+    /// Returns the jobs of all workers but one, which knows that the others are no more.
+    pub async fn reclaim_all_but(&self, worker: &str, now: Micros) -> Result<u64, StoreError> {
+        let sql = "select id, worker from job where state = 1 and worker <> $1 order by id";
+        let lost: Vec<(i64, Option<String>)> = read_rows!(self, sql, worker)?;
+        self.reclaim_jobs(lost, Micros::MAX, now).await
+    }
+
+    /// Returns jobs that were seen in the hands of these workers, unless their leases were renewed beyond `until`.
+    async fn reclaim_jobs(
+        &self,
+        lost: Vec<(i64, Option<String>)>,
+        until: Micros,
+        now: Micros,
+    ) -> Result<u64, StoreError> {
         let mut returned = 0;
-        for (id,) in lost {
+        for (id, worker) in lost {
             let mut tx = self.begin().await?;
             let sql = "update job set state = 0, fence = fence + 1, run_at = $1, losses = losses + 1,
                        attempts = attempts - 1, worker = null, lease_until = null
-                       where id = $2 and state = 1 and (lease_until <= $1 or worker = $3)
+                       where id = $2 and state = 1 and worker = $3 and lease_until <= $4
                        returning losses, cancelled";
-            let changed: Option<(i32, bool)> = maybe!(&mut tx, sql, now, id, worker)?;
+            let changed: Option<(i32, bool)> = maybe!(&mut tx, sql, now, id, worker, until)?;
             let Some((losses, cancelled)) = changed else { continue };
             returned += 1;
             if losses > MAX_LOSSES {

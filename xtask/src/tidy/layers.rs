@@ -34,10 +34,15 @@ const LAYERS: &[Row] = &[
         synchronous: false,
     },
     Row {
+        name: "server",
+        uses: &["advisory", "app", "egress", "formats", "model", "oci", "policy", "store"],
+        synchronous: false,
+    },
+    Row {
         name: "cli",
         uses: &[
             "advisory", "analyze", "app", "egress", "feeds", "formats", "model", "oci", "policy", "scan",
-            "store", "testkit",
+            "server", "store", "testkit",
         ],
         synchronous: false,
     },
