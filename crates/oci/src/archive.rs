@@ -1,5 +1,5 @@
-//! A tar archive read in place: names are indexed once, contents are read by offset. Nothing is unpacked, so
-//! no name in the archive can reach the file system.
+//! A tar archive, in a file or in a bucket, read in place: names are indexed once, contents are read by offset.
+//! Nothing is unpacked, so no name in the archive can reach the file system.
 
 use std::{
     collections::HashMap,
@@ -14,6 +14,7 @@ use model::limits::Limits;
 use tar_core::parse::{Limits as TarLimits, ParseEvent, Parser};
 
 use crate::{
+    bucket::Object,
     compression::{Compression, decompress},
     error::OciError,
     layout::Files,
@@ -28,9 +29,47 @@ const LINK_HOPS: usize = 16;
 
 /// A tar archive with its index.
 pub(crate) struct Archive {
+    /// The file, or `s3://BUCKET/KEY`.
     path: PathBuf,
-    file: Arc<File>,
+    source: Source,
     entries: HashMap<Vec<u8>, Entry>,
+}
+
+/// Where the bytes of an archive are: each part is read by offset.
+enum Source {
+    File(Arc<File>),
+    Object(Box<Object>),
+}
+
+impl Source {
+    /// Reads some bytes at `offset`; none at the end only.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read_at(buffer, offset),
+            Self::Object(object) => object.read_at(buffer, offset),
+        }
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        match self {
+            Self::File(file) => Ok(file.metadata()?.len()),
+            Self::Object(object) => Ok(object.size()),
+        }
+    }
+
+    /// A stream of `left` bytes from `offset`.
+    fn stream(&self, offset: u64, left: u64) -> Box<dyn Read + Send> {
+        match self {
+            Self::File(file) => Box::new(Slice { file: Arc::clone(file), offset, left }),
+            Self::Object(object) => Box::new(object.stream(offset, left)),
+        }
+    }
+
+    fn compression(&self) -> io::Result<Compression> {
+        let mut start = [0; 6];
+        let n = fill(self, &mut start, 0)?;
+        Ok(Compression::detect(start.get(..n).unwrap_or_default()))
+    }
 }
 
 enum Entry {
@@ -39,7 +78,7 @@ enum Entry {
 }
 
 /// A part of a file, read by offset: many can be read at once from one descriptor.
-pub(crate) struct Slice {
+struct Slice {
     file: Arc<File>,
     offset: u64,
     left: u64,
@@ -63,28 +102,73 @@ impl Archive {
     /// Opens and indexes the archive at `path`. A compressed archive is first decompressed to an unnamed
     /// file in `temp_dir`, since its parts are needed in another order than they come.
     pub(crate) fn load(path: &Path, limits: &Limits, temp_dir: &Path) -> Result<Self, OciError> {
-        let file = open_regular(path)?;
-        let read_error = |cause| OciError::Path { operation: "read", path: path.to_owned(), cause };
-        let mut start = [0; 6];
-        let n = file.read_at(&mut start, 0).map_err(read_error)?;
-        let file = match Compression::detect(start.get(..n).unwrap_or_default()) {
-            Compression::None => file,
-            _ => inflate(file, path, limits, temp_dir)?,
+        let file = Arc::new(open_regular(path)?);
+        let source = Source::File(Arc::clone(&file));
+        let compressed = match source.compression().map_err(|e| read_error(path, e))? {
+            Compression::None => None,
+            _ => Some(file),
         };
-        let file = Arc::new(file);
-        let entries = index(&file, path, limits)?;
-        Ok(Self { path: path.to_owned(), file, entries })
+        Self::build(source, compressed, path.to_owned(), limits, temp_dir)
+    }
+
+    /// The same of an object, which is called `path`: a plain one is read in place, by ranges.
+    pub(crate) fn load_object(
+        object: Object,
+        path: PathBuf,
+        limits: &Limits,
+        temp_dir: &Path,
+    ) -> Result<Self, OciError> {
+        let size = object.size();
+        if size > limits.layer_bytes {
+            let limit = format!("{} bytes", limits.layer_bytes);
+            return Err(OciError::TooLarge { what: path.display().to_string(), limit });
+        }
+        let source = Source::Object(Box::new(object));
+        let compressed = match source.compression().map_err(|e| read_error(&path, e))? {
+            Compression::None => None,
+            _ => Some(source.stream(0, size)),
+        };
+        Self::build(source, compressed, path, limits, temp_dir)
+    }
+
+    /// Indexes `source`, or what `compressed` decompresses to.
+    fn build(
+        source: Source,
+        compressed: Option<impl Read>,
+        path: PathBuf,
+        limits: &Limits,
+        temp_dir: &Path,
+    ) -> Result<Self, OciError> {
+        let source = match compressed {
+            None => source,
+            Some(reader) => Source::File(Arc::new(inflate(reader, &path, limits, temp_dir)?)),
+        };
+        let entries = index(&source, &path, limits)?;
+        Ok(Self { path, source, entries })
     }
 
     /// The content of a file, following links inside the archive; `None` when there is none.
-    pub(crate) fn slice(&self, name: &str) -> Option<Slice> {
-        let (offset, left) = self.locate(name)?;
-        Some(Slice { file: Arc::clone(&self.file), offset, left })
+    pub(crate) fn stream(&self, name: &str) -> Option<Box<dyn Read + Send>> {
+        let (offset, size) = self.locate(name)?;
+        Some(self.source.stream(offset, size))
     }
 
-    /// The size of a file; `None` when there is none.
-    pub(crate) fn size(&self, name: &str) -> Option<u64> {
-        self.locate(name).map(|(_, size)| size)
+    /// The size of a file, and what its first bytes say; `None` when there is none.
+    pub(crate) fn inspect(&self, name: &str) -> Result<Option<(u64, Compression)>, OciError> {
+        let Some((offset, size)) = self.locate(name) else { return Ok(None) };
+        let start = self.read(offset, size.min(6))?;
+        Ok(Some((size, Compression::detect(&start))))
+    }
+
+    /// A few bytes; fewer when the archive has become shorter.
+    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>, OciError> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let n = fill(&self.source, &mut bytes, offset).map_err(|e| read_error(&self.path, e))?;
+        if n < bytes.len() {
+            let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "the archive became shorter");
+            return Err(read_error(&self.path, cause));
+        }
+        Ok(bytes)
     }
 
     /// Where the archive is.
@@ -111,26 +195,19 @@ impl Archive {
 
 impl Files for Archive {
     fn load(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, OciError> {
-        let Some(size) = self.size(name) else { return Ok(None) };
+        let Some((offset, size)) = self.locate(name) else { return Ok(None) };
         if size > limit {
             return Err(OciError::TooLarge {
                 what: format!("{name} in {}", self.path.display()),
                 limit: format!("{limit} bytes"),
             });
         }
-        let mut bytes = Vec::new();
-        if let Some(mut slice) = self.slice(name) {
-            slice.read_to_end(&mut bytes).map_err(|cause| OciError::Path {
-                operation: "read",
-                path: self.path.clone(),
-                cause,
-            })?;
-        }
-        Ok(Some(bytes))
+        // Not more than the archive holds: the index checked that.
+        self.read(offset, size).map(Some)
     }
 
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read + Send>>, OciError> {
-        Ok(self.slice(name).map(|slice| Box::new(slice) as Box<dyn Read + Send>))
+        Ok(self.stream(name))
     }
 
     fn location(&self) -> &Path {
@@ -160,13 +237,22 @@ pub(crate) fn open_regular(path: &Path) -> Result<File, OciError> {
     Ok(file)
 }
 
-fn inflate(file: File, path: &Path, limits: &Limits, temp_dir: &Path) -> Result<File, OciError> {
+/// What went wrong below, where it is one of ours; else what the system said of `path`.
+fn read_error(path: &Path, cause: io::Error) -> OciError {
+    OciError::from_io(cause).unwrap_or_else(|cause| OciError::Path {
+        operation: "read",
+        path: path.to_owned(),
+        cause,
+    })
+}
+
+fn inflate(reader: impl Read, path: &Path, limits: &Limits, temp_dir: &Path) -> Result<File, OciError> {
     let what = path.display().to_string();
     let sort = |e: io::Error| match OciError::from_io(e) {
         Ok(error) => error,
         Err(e) => OciError::Archive { path: path.to_owned(), why: format!("it cannot be decompressed: {e}") },
     };
-    let mut decompressor = decompress(CountingReader { inner: file, read: 0 }, &what).map_err(sort)?;
+    let mut decompressor = decompress(CountingReader { inner: reader, read: 0 }, &what).map_err(sort)?;
     let temp_error =
         |cause| OciError::Path { operation: "create a temporary file in", path: temp_dir.to_owned(), cause };
     let out = tempfile::tempfile_in(temp_dir).map_err(temp_error)?;
@@ -191,12 +277,12 @@ fn inflate(file: File, path: &Path, limits: &Limits, temp_dir: &Path) -> Result<
     }
 }
 
-struct CountingReader {
-    inner: File,
+struct CountingReader<R> {
+    inner: R,
     read: u64,
 }
 
-impl Read for CountingReader {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.read += n as u64;
@@ -204,10 +290,10 @@ impl Read for CountingReader {
     }
 }
 
-fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, Entry>, OciError> {
+fn index(source: &Source, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, Entry>, OciError> {
     let invalid = |why: String| OciError::Archive { path: path.to_owned(), why };
-    let read_error = |cause| OciError::Path { operation: "read", path: path.to_owned(), cause };
-    let length = file.metadata().map_err(read_error)?.len();
+    let read_error = |cause| read_error(path, cause);
+    let length = source.length().map_err(read_error)?;
     let mut parser = Parser::new(TarLimits {
         max_path_len: u32::try_from(limits.path_bytes).ok(),
         ..TarLimits::default()
@@ -216,7 +302,7 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
     let mut position: u64 = 0;
     let mut headers = 0;
     let mut buffer = vec![0; READ_AHEAD];
-    let mut filled = fill(file, &mut buffer, position).map_err(read_error)?;
+    let mut filled = fill(source, &mut buffer, position).map_err(read_error)?;
     if filled == 0 {
         return Err(invalid("it is empty".to_owned()));
     }
@@ -233,7 +319,7 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
                 }
                 // The parser bounds what it asks for by its own limit on extended headers.
                 buffer.resize(min_bytes.max(READ_AHEAD), 0);
-                filled = fill(file, &mut buffer, position).map_err(read_error)?;
+                filled = fill(source, &mut buffer, position).map_err(read_error)?;
                 continue;
             }
             Ok(ParseEvent::GlobalExtensions { consumed, .. }) => (consumed, 0),
@@ -286,14 +372,14 @@ fn index(file: &File, path: &Path, limits: &Limits) -> Result<HashMap<Vec<u8>, E
         }
         // One long header must not make the reading of all others slow.
         buffer.truncate(READ_AHEAD);
-        filled = fill(file, &mut buffer, position).map_err(read_error)?;
+        filled = fill(source, &mut buffer, position).map_err(read_error)?;
     }
 }
 
-fn fill(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+fn fill(source: &Source, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, position + filled as u64)? {
+        match source.read_at(rest, position + filled as u64)? {
             0 => break,
             n => filled += n,
         }

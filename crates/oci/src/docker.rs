@@ -47,10 +47,8 @@ impl BlobStore for DockerStore {
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, OciError> {
         let name = self.names.get(&descriptor.digest);
-        let slice = name.and_then(|name| self.archive.slice(name));
-        slice
-            .map(|slice| Box::new(slice) as Box<dyn Read + Send>)
-            .ok_or_else(|| self.missing(&descriptor.digest))
+        let stream = name.and_then(|name| self.archive.stream(name));
+        stream.ok_or_else(|| self.missing(&descriptor.digest))
     }
 }
 
@@ -99,7 +97,7 @@ pub(crate) fn load(archive: Archive, name: Option<&str>, wish: Wish) -> Result<I
     let mut names = HashMap::new();
     let created_by = config.created_by(entry.layers.len());
     for ((name, diff_id), created_by) in entry.layers.into_iter().zip(&config.diff_ids).zip(created_by) {
-        let Some((size, compression)) = inspect(&archive, &name)? else {
+        let Some((size, compression)) = archive.inspect(&name)? else {
             return Err(archive.invalid(format!("layer {} is missing", shorten(&name))));
         };
         let plain = compression == Compression::None;
@@ -140,18 +138,6 @@ pub(crate) fn load(archive: Archive, name: Option<&str>, wish: Wish) -> Result<I
         blobs,
         store: Arc::new(DockerStore { archive, names }),
     })
-}
-
-/// Size and compression of a layer; `None` when it is not there.
-fn inspect(archive: &Archive, name: &str) -> Result<Option<(u64, Compression)>, OciError> {
-    let Some((size, slice)) = archive.size(name).zip(archive.slice(name)) else { return Ok(None) };
-    let mut start = Vec::new();
-    slice.take(6).read_to_end(&mut start).map_err(|cause| OciError::Path {
-        operation: "read",
-        path: archive.path().to_owned(),
-        cause,
-    })?;
-    Ok(Some((size, Compression::detect(&start))))
 }
 
 /// The digest that a configuration's name claims: `<hex>.json` or `blobs/sha256/<hex>`.

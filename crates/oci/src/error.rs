@@ -5,6 +5,8 @@ use std::{io, path::PathBuf, time::Duration};
 use egress::EgressError;
 use model::{digest::Digest, platform::Platform, reference::ReferenceError};
 
+use crate::bucket::BucketError;
+
 /// What can go wrong between the name of an image and the last byte of its layers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -172,6 +174,9 @@ pub enum OciError {
     /// The registry cannot be reached.
     #[error("no answer from the registry")]
     Network(#[source] EgressError),
+    /// Something of a bucket.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// Credentials are configured but cannot be used.
     #[error("failed to get credentials for {registry}: {why}")]
     Credentials {
@@ -221,6 +226,7 @@ impl OciError {
             Self::Network(EgressError::TooLarge { .. }) => "too-large",
             Self::Network(EgressError::Config { .. }) => "http-client-config",
             Self::Network(_) => "registry-unavailable",
+            Self::Bucket(error) => error.code(),
             Self::Credentials { .. } => "credentials-unusable",
             Self::Interrupted { .. } => "interrupted",
             Self::NoNetwork { .. } => "network-disabled",
@@ -231,18 +237,22 @@ impl OciError {
     pub fn failure_reason(&self) -> &'static str {
         match self.code() {
             "not-an-image" | "unsupported-image-type" => "unsupported_image_type",
-            "image-not-found" | "path-not-found" | "platform-not-found" | "image-ambiguous"
-            | "blob-missing" | "reference-invalid" => "image_not_found",
-            "registry-unauthorized" | "registry-forbidden" | "credentials-unusable" => {
-                "registry_unauthorized"
-            }
+            "image-not-found" | "object-not-found" | "path-not-found" | "platform-not-found"
+            | "image-ambiguous" | "blob-missing" | "reference-invalid" => "image_not_found",
+            "registry-unauthorized"
+            | "registry-forbidden"
+            | "bucket-unauthorized"
+            | "credentials-unusable" => "registry_unauthorized",
             "registry-unavailable"
             | "registry-rate-limited"
             | "registry-answer"
+            | "bucket-unavailable"
+            | "bucket-answer"
+            | "bucket-region"
             | "address-refused"
             | "network-disabled" => "registry_unavailable",
             "too-large" => "too_large",
-            "path-unreadable" | "http-client-config" | "interrupted" => "internal",
+            "path-unreadable" | "http-client-config" | "bucket-config" | "interrupted" => "internal",
             _ => "scanner_error",
         }
     }
@@ -251,7 +261,7 @@ impl OciError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Reference { .. } => {
-                "Give [registry/]repository[:tag][@digest], or a path, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or dir:PATH."
+                "Give [registry/]repository[:tag][@digest], or a path, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, dir:PATH or s3://BUCKET/KEY."
             }
             Self::PathNotFound { .. } => "Check the path; a relative path starts at the current directory.",
             Self::Path { .. } => "Check the permissions of the path.",
@@ -265,7 +275,7 @@ impl OciError {
                 "Check the spelling of the repository and the tag; some registries also answer like this when a login is missing."
             }
             Self::Ambiguous { .. } => {
-                "Choose one by its name: oci:DIR:NAME, oci-archive:FILE:NAME or docker-archive:FILE:NAME."
+                "Choose one by its name: oci:DIR:NAME, oci-archive:FILE:NAME, docker-archive:FILE:NAME or s3://BUCKET/KEY#NAME."
             }
             Self::PlatformNotFound { .. } => "Choose one of the listed platforms with --platform.",
             Self::Invalid { .. } | Self::SizeMismatch { .. } | Self::DigestMismatch { .. } => {
@@ -296,6 +306,7 @@ impl OciError {
             Self::Network(_) => {
                 "Check that the registry is up and can be reached from here, and the proxy settings."
             }
+            Self::Bucket(error) => error.hint(),
             Self::Credentials { .. } => {
                 "Check the Docker or Podman configuration file and its credential helper, or log in again."
             }
@@ -308,6 +319,7 @@ impl OciError {
     pub const fn is_transient(&self) -> bool {
         match self {
             Self::Network(error) => error.is_transient(),
+            Self::Bucket(error) => error.is_transient(),
             Self::RateLimited { .. } => true,
             Self::RegistryAnswer { status, .. } => *status >= 500,
             _ => false,
@@ -328,8 +340,13 @@ impl OciError {
 impl From<OciError> for io::Error {
     fn from(error: OciError) -> Self {
         let kind = match &error {
-            OciError::Network(EgressError::Timeout { .. }) => io::ErrorKind::TimedOut,
-            OciError::Network(_) | OciError::RegistryAnswer { .. } => io::ErrorKind::ConnectionAborted,
+            OciError::Network(EgressError::Timeout { .. })
+            | OciError::Bucket(BucketError::Network(EgressError::Timeout { .. })) => io::ErrorKind::TimedOut,
+            OciError::Network(_)
+            | OciError::RegistryAnswer { .. }
+            | OciError::Bucket(BucketError::Network(_) | BucketError::Answer { .. }) => {
+                io::ErrorKind::ConnectionAborted
+            }
             OciError::BlobMissing { .. } | OciError::PathNotFound { .. } => io::ErrorKind::NotFound,
             _ => io::ErrorKind::InvalidData,
         };

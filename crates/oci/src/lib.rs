@@ -1,10 +1,12 @@
-//! Where images come from: registries, OCI layouts, OCI and Docker archives, directories.
+//! Where images come from: registries, OCI layouts, OCI and Docker archives (files or objects of a bucket),
+//! directories.
 //!
 //! [`open()`] turns what a user typed into an [`Image`] (manifest and configuration read and verified, layers
 //! to be streamed) or a [`directory::Directory`]. The reading side is synchronous, for the engine's own threads; network
 //! code runs on the tokio runtime given in [`OpenOptions`]. This crate unpacks nothing, knows nothing of
 //! what lies inside layers, and trusts nothing that it reads: digests are compared, sizes and counts bounded.
 
+pub mod bucket;
 pub mod media;
 pub mod registry;
 

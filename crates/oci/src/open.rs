@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     archive::Archive,
+    bucket::{BucketError, Buckets, Object, ObjectAddress},
     directory::Directory,
     docker,
     error::OciError,
@@ -40,6 +41,8 @@ pub struct Network {
     pub runtime: Handle,
     /// Client, credentials, tokens.
     pub registries: Arc<Registries>,
+    /// How to reach buckets; without it no `s3://` source is read.
+    pub buckets: Option<Arc<Buckets>>,
 }
 
 impl OpenOptions {
@@ -48,9 +51,18 @@ impl OpenOptions {
         Self { platform: None, limits: Limits::standard(), network: None, temp_dir: default_temp_dir() }
     }
 
-    /// Files and registries, with the standard limits.
+    /// Files and registries, with the standard limits; [`Self::with_buckets`] adds buckets.
     pub fn with_network(runtime: Handle, registries: Arc<Registries>) -> Self {
-        Self { network: Some(Network { runtime, registries }), ..Self::files_only() }
+        Self { network: Some(Network { runtime, registries, buckets: None }), ..Self::files_only() }
+    }
+
+    /// Buckets too, where there is a network.
+    #[must_use]
+    pub fn with_buckets(mut self, buckets: Arc<Buckets>) -> Self {
+        if let Some(network) = &mut self.network {
+            network.buckets = Some(buckets);
+        }
+        self
     }
 }
 
@@ -82,6 +94,8 @@ enum Spec {
     Directory(PathBuf),
     /// A path to be recognised by its content.
     Bare(PathBuf, Option<String>),
+    /// What follows `s3://`.
+    Object(String),
     Registry(String),
 }
 
@@ -90,6 +104,7 @@ enum Spec {
 /// - `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`: an OCI image layout,
 /// - `docker-archive:FILE[:NAME]`: what `docker save` writes,
 /// - `dir:PATH`: a root file system,
+/// - `s3://BUCKET/KEY[#NAME]`: an archive of either kind in a bucket,
 /// - a path that exists, or begins with `/`, `./` or `../`: one of these, recognised by its content (a root
 ///   file system only where it can be nothing but a path),
 /// - everything else, or `docker://REFERENCE`: an image in a registry.
@@ -118,6 +133,7 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Opened, OciError> {
         }
         Spec::Directory(path) => Directory::open(&path).map(Opened::Directory),
         Spec::Bare(path, name) => open_path(&path, name.as_deref(), wish, options),
+        Spec::Object(text) => open_object(&text, wish, options).map(image),
         Spec::Registry(text) => {
             let reference: ImageReference =
                 text.parse().map_err(|cause| OciError::Reference { spec: text.clone(), cause })?;
@@ -152,6 +168,17 @@ fn open_path(path: &Path, name: Option<&str>, wish: Wish, options: &OpenOptions)
     }
     let archive = Archive::load(path, &options.limits, &options.temp_dir)?;
     open_archive(archive, name, wish).map(image)
+}
+
+fn open_object(text: &str, wish: Wish, options: &OpenOptions) -> Result<Image, OciError> {
+    let (address, name) = ObjectAddress::parse(text)?;
+    let not_set_up = || BucketError::NotSetUp { object: address.to_string() };
+    let network = options.network.as_ref().ok_or_else(not_set_up)?;
+    let buckets = network.buckets.as_ref().ok_or_else(not_set_up)?;
+    let path = PathBuf::from(address.to_string());
+    let object = Object::open(&network.runtime, buckets, address)?;
+    let archive = Archive::load_object(object, path, &options.limits, &options.temp_dir)?;
+    open_archive(archive, name.as_deref(), wish)
 }
 
 /// True for what can only be a path.
@@ -192,6 +219,9 @@ fn parse_spec(spec: &str, exists: &dyn Fn(&Path) -> bool) -> Spec {
     let named = |rest: &str| split_name(rest, exists);
     if let Some(rest) = spec.strip_prefix("docker://") {
         return Spec::Registry(rest.to_owned());
+    }
+    if let Some(rest) = spec.strip_prefix("s3://") {
+        return Spec::Object(rest.to_owned());
     }
     for (prefix, build) in [
         ("oci:", Spec::Layout as fn(PathBuf, Option<String>) -> Spec),
@@ -252,6 +282,7 @@ mod tests {
         );
         check("docker-archive:od:d.tar", &["od:d.tar"], &Spec::DockerArchive("od:d.tar".into(), None));
         check("dir:/x:y", &[], &Spec::Directory("/x:y".into()));
+        check("s3://ship/a.tar#web:1", &["s3:"], &Spec::Object("ship/a.tar#web:1".into()));
         check("docker://alpine", &["docker:"], &Spec::Registry("alpine".into()));
         check("alpine:3.20", &["alpine"], &Spec::Registry("alpine:3.20".into()));
         check("alpine", &["alpine"], &Spec::Bare("alpine".into(), None));

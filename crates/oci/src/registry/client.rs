@@ -285,13 +285,13 @@ fn authorize(request: Request, base: &Url, authorization: Option<HeaderValue>) -
 }
 
 /// Host and, where it is written, port.
-fn authority(url: &Url) -> String {
+pub(crate) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// True for a host that can only be this machine.
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     Url::parse(&format!("http://{host}/")).is_ok_and(|url| {
         let name = url.host_str().unwrap_or_default();
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();

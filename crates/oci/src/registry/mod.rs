@@ -16,6 +16,8 @@ mod status;
 mod tags;
 
 pub use client::{FetchedManifest, Registries, Registry, RegistryOptions};
+pub(crate) use client::{authority, is_loopback};
 pub use credentials::{ConfigFiles, CredentialSource, Credentials};
 pub(crate) use image::load;
 pub use push::BlobContent;
+pub(crate) use reader::{ChannelReader, run};

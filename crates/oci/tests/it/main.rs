@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod bucket;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod hostile;
