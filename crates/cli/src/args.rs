@@ -42,6 +42,7 @@ Images:
   oci-archive:FILE[:TAG]                the same in one file
   docker-archive:FILE[:NAME]            what docker save writes
   dir:PATH                              an unpacked root file system
+  s3://BUCKET/KEY[#NAME]                either archive in an S3-compatible bucket
   PATH                                  one of these, told by what it holds
 
 Exit codes:
@@ -49,7 +50,10 @@ Exit codes:
   1  --fail-on is met
   2  wrong usage
   3  the scan failed
-  5  there are no advisories for this image")]
+  5  there are no advisories for this image
+
+Buckets are reached as the usual variables say: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_SESSION_TOKEN, AWS_REGION, AWS_ENDPOINT_URL_S3.")]
 pub(crate) struct ScanArgs {
     /// The image; see below for its forms.
     pub(crate) image: String,
@@ -112,7 +116,8 @@ pub(crate) struct DatabaseArgs {
 /// How outbound connections are made.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct NetworkArgs {
-    /// Speak plain HTTP to this registry (HOST or HOST:PORT); loopback addresses need no naming. Repeatable.
+    /// Speak plain HTTP to this registry or S3 endpoint (HOST or HOST:PORT); loopback addresses need no naming.
+    /// Repeatable.
     #[arg(long, value_name = "HOST")]
     pub(crate) plain_http: Vec<String>,
     /// Trust the certificate authorities of this PEM file too. Repeatable.

@@ -1,12 +1,13 @@
 //! `lazaret scan`.
 
-use std::{io::IsTerminal as _, path::Path, thread::available_parallelism};
+use std::{io::IsTerminal as _, path::Path, sync::Arc, thread::available_parallelism};
 
 use app::{ScanError, ScanRequest, scan_image};
-use egress::EgressError;
+use egress::{ClientConfig, EgressError};
 use model::{ImageReference, Limits, Report};
 use oci::{
     OciError, OpenOptions,
+    bucket::{BucketError, BucketOptions, Buckets},
     registry::{ConfigFiles, CredentialSource, Credentials, Registries, RegistryOptions},
 };
 use policy::threshold::{Filter, fails};
@@ -35,6 +36,9 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         plain_http: args.network.plain_http.clone(),
     });
     let mut open = OpenOptions::with_network(runtime.handle().clone(), registries);
+    if args.image.starts_with("s3://") {
+        open = open.with_buckets(buckets(args, &client).map_err(|error| bucket_failure(&error))?);
+    }
     open.platform.clone_from(&args.platform);
     let limits = Limits::standard();
     open.limits = limits.clone();
@@ -138,12 +142,34 @@ fn failure(error: &ScanError) -> Failure {
         ScanError::Open(OciError::Network(EgressError::Tls { .. })) => {
             "Name the registry's certificate authority with --ca-file; if it speaks plain HTTP, name it as in the image with --plain-http."
         }
+        ScanError::Open(OciError::Bucket(error)) => return bucket_failure(error),
         ScanError::Open(OciError::Unauthorized { with_credentials: false, .. }) => {
             "Check the name, since some registries answer like this for what does not exist; else log in (docker login, podman login or skopeo login), or use --username with LAZARET_PASSWORD."
         }
         _ => error.hint(),
     };
     Failure::new(error.code(), error, hint)
+}
+
+/// The same of a bucket.
+fn bucket_failure(error: &BucketError) -> Failure {
+    let hint = match error {
+        BucketError::Network(EgressError::Tls { .. }) => {
+            "Name the server's certificate authority with --ca-file; if it speaks plain HTTP, say so in AWS_ENDPOINT_URL_S3 and with --plain-http."
+        }
+        BucketError::Config { what: "the endpoint", .. } => {
+            "Correct AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL; if it speaks plain HTTP, name it as HOST or HOST:PORT with --plain-http."
+        }
+        _ => error.hint(),
+    };
+    Failure::new(error.code(), error, hint)
+}
+
+/// Buckets as the environment says.
+fn buckets(args: &ScanArgs, client: &ClientConfig) -> Result<Arc<Buckets>, BucketError> {
+    let plain_http = args.network.plain_http.clone();
+    let options = BucketOptions { plain_http, ..BucketOptions::from_environment()? };
+    Buckets::new(&options, client.clone())
 }
 
 fn credentials(args: &ScanArgs) -> Result<CredentialSource, Failure> {

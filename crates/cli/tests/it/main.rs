@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what tests share fails by panicking")]
 
 mod binary;
+mod bucket;
 mod cache;
 mod credentials;
 mod database;

@@ -85,9 +85,11 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<
 /// Asks another server for `path` as the request asked this one, and yields its whole answer.
 pub(crate) fn forward(to: SocketAddr, path: &str, request: &Request) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).unwrap();
-    let accept = request.header("accept").unwrap_or("*/*");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {to}\r\naccept: {accept}\r\nconnection: close\r\n\r\n")
-        .unwrap();
+    let passed: String = ["accept", "range", "if-match"]
+        .iter()
+        .filter_map(|name| Some(format!("{name}: {}\r\n", request.header(name)?)))
+        .collect();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {to}\r\n{passed}connection: close\r\n\r\n").unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     answer

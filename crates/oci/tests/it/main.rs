@@ -5,6 +5,8 @@ mod archives;
 #[cfg(test)]
 mod bucket;
 #[cfg(test)]
+mod bucket_faults;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod hostile;
