@@ -4,6 +4,7 @@ pub mod advisories;
 pub mod clock;
 pub mod config;
 pub mod jobs;
+pub mod rematch;
 pub mod scan_image;
 pub mod seal;
 pub mod service;

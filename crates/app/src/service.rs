@@ -147,6 +147,11 @@ impl Service {
     }
 }
 
+/// Waits until it is said, or nobody is left to say it.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 fn prepare(data: &Path, alone: bool) -> Result<Option<File>, StartError> {
     let error = |path: &Path| {
         let path = path.to_owned();

@@ -7,7 +7,10 @@ use store::{ClaimRequest, Claimed, StoreError};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::run::run;
-use crate::{clock, service::Service};
+use crate::{
+    clock,
+    service::{Service, stopped},
+};
 
 /// How often lost jobs are looked for.
 const UPKEEP: Duration = Duration::from_secs(1);
@@ -47,7 +50,7 @@ pub async fn work(service: Service, mut stop: watch::Receiver<bool>) {
             }
         }
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(ended) = hands.tasks.join_next_with_id(), if !hands.tasks.is_empty() => {
                 let id = match &ended {
                     Ok((id, ())) => *id,

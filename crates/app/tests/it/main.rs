@@ -11,4 +11,6 @@ mod data;
 mod matching;
 mod oracle;
 mod real;
+mod service;
 mod summary;
+mod world;

@@ -1,0 +1,247 @@
+//! A whole service in a temporary directory: a store, a registry with images made in code, advisories, a worker.
+
+use std::{path::PathBuf, time::Duration};
+
+use app::{
+    Config, Service, clock,
+    config::{AdvisoryConfig, QueueConfig, WorkerConfig},
+    submit::{Requester, ScanOrder, Target},
+};
+use egress::ClientConfig;
+use feeds::{BuildOptions, FEEDS};
+use model::{JobClass, Limits, ScanStatus};
+use serde_json::json;
+use store::{OpenOptions, Scan, Store};
+use tempfile::TempDir;
+use testkit::{
+    image::{ImageBuilder, Published},
+    layer::{Compression, LayerBuilder},
+    registry::TestRegistry,
+};
+use tokio::{sync::watch, task::JoinHandle};
+
+/// How long anything may take; only a failure takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which database a test runs on.
+pub(crate) enum Kind {
+    Lite,
+}
+
+/// Every database that is at hand.
+pub(crate) fn kinds() -> Vec<Kind> {
+    let mut kinds = vec![Kind::Lite];
+
+    kinds
+}
+
+/// The parts of a service that outlive a process of it.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) registry: TestRegistry,
+    pub(crate) kind: Kind,
+    /// Where advisories are fetched from; nobody answers there by default.
+    pub(crate) feed: String,
+    pub(crate) offline: bool,
+}
+
+/// One process of it.
+pub(crate) struct Running {
+    pub(crate) service: Service,
+    pub(crate) project: i64,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+pub(crate) const DEBIAN: &str = "PRETTY_NAME=\"Debian 12\"\nID=debian\nVERSION_ID=\"12\"\n";
+
+pub(crate) fn dpkg(packages: &[(&str, &str)]) -> String {
+    packages
+        .iter()
+        .map(|(name, version)| {
+            format!(
+                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
+            )
+        })
+        .collect()
+}
+
+/// An image with these files, a layer each.
+pub(crate) fn image(layers: &[&[(&str, &str)]]) -> Published {
+    let image = layers.iter().fold(ImageBuilder::new(), |image, files| {
+        let layer = files.iter().fold(LayerBuilder::new(), |layer, (path, text)| layer.file(path, *text));
+        image.layer(layer.finish(Compression::Gzip).unwrap(), "COPY")
+    });
+    Published::from(&image.build())
+}
+
+/// A Debian image with one package.
+pub(crate) fn debian(name: &str, version: &str) -> Published {
+    image(&[&[("etc/os-release", DEBIAN)], &[("var/lib/dpkg/status", &dpkg(&[(name, version)]))]])
+}
+
+/// One OSV record: fixed in that version, of that severity (`L`, `H` impact).
+pub(crate) fn record(id: &str, ecosystem: &str, name: &str, fixed: &str, impact: char) -> String {
+    let vector = format!("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:{impact}/I:{impact}/A:{impact}");
+    json!({
+        "id": id, "modified": "2026-01-01T00:00:00Z", "summary": format!("a flaw of {name}"),
+        "severity": [{ "type": "CVSS_V3", "score": vector }],
+        "affected": [{
+            "package": { "ecosystem": ecosystem, "name": name },
+            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": fixed }] }],
+        }],
+    })
+    .to_string()
+}
+
+impl World {
+    pub(crate) async fn new(kind: Kind) -> Self {
+        let registry = TestRegistry::start(testkit::registry::Auth::None).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, registry, kind, feed: "http://127.0.0.1:1/".to_owned(), offline: true }
+    }
+
+    pub(crate) fn db(&self) -> PathBuf {
+        self.dir.path().join("db")
+    }
+
+    /// Puts these records in the place of the shards that they fill.
+    pub(crate) fn advise(&self, records: &[String]) {
+        let from = self.dir.path().join("records.jsonl");
+        std::fs::write(&from, records.join("\n")).unwrap();
+        let built = format!("2026-01-01T00:00:{:02}Z", clock::now() % 60);
+        let options = BuildOptions { only: None, built, source: "a test".to_owned() };
+        feeds::build(&[from], &self.db(), FEEDS[0], &options).unwrap();
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            data: self.dir.path().join("data"),
+            client: ClientConfig::command_line(),
+            plain_http: Vec::new(),
+            limits: Limits::standard(),
+            advisories: AdvisoryConfig {
+                dir: self.db(),
+                base: self.feed.parse().unwrap(),
+                offline: self.offline,
+                refresh: Duration::from_secs(3600),
+                pause: Duration::from_secs(3600),
+                watch: Duration::from_millis(20),
+            },
+            queue: QueueConfig {
+                lease: Duration::from_millis(500),
+                heartbeat: Duration::from_millis(50),
+                max_attempts: 3,
+                backoff: Duration::from_millis(10),
+                max_backoff: Duration::from_millis(50),
+                poll: Duration::from_millis(20),
+            },
+            workers: WorkerConfig::default(),
+            max_upload: 1 << 30,
+        }
+    }
+
+    pub(crate) async fn store(&self) -> Store {
+        let options = match &self.kind {
+            Kind::Lite => OpenOptions::Sqlite { file: self.dir.path().join("lazaret.db") },
+        };
+        Store::open(&options).await.unwrap()
+    }
+
+    /// A process without a worker.
+    pub(crate) async fn idle(&self) -> Running {
+        let service = Service::new(self.store().await, self.config(), None).unwrap();
+        let project = service.store.ensure_project("default", clock::now()).await.unwrap();
+        Running { service, project, stop: watch::Sender::new(false), tasks: Vec::new() }
+    }
+
+    /// A process with a worker that follows the advisories.
+    pub(crate) async fn start(&self) -> Running {
+        let mut running = self.idle().await;
+        running.work();
+        running
+    }
+
+    pub(crate) fn reference(&self, name: &str) -> String {
+        format!("{}/{name}", self.registry.host())
+    }
+}
+
+impl Running {
+    pub(crate) fn work(&mut self) {
+        let service = self.service.clone();
+        self.tasks.push(tokio::spawn(app::jobs::worker::work(service.clone(), self.stop.subscribe())));
+        self.tasks.push(tokio::spawn(app::rematch::watch(service, self.stop.subscribe(), |_| {})));
+    }
+
+    /// Asks for a scan.
+    pub(crate) async fn submit(&self, reference: &str) -> uuid::Uuid {
+        let target = Target::parse(reference).unwrap();
+        let order = ScanOrder { target, platform: None, secret: None };
+        let requester = Requester {
+            project: self.project,
+            name: "a test",
+            request_id: "r1",
+            class: JobClass::Interactive,
+            source: "submit",
+        };
+        self.service.submit(&[order], requester).await.unwrap()[0].scan
+    }
+
+    pub(crate) async fn scan(&self, id: uuid::Uuid) -> Scan {
+        self.service.store.scan(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until a scan is as wanted.
+    pub(crate) async fn until(&self, id: uuid::Uuid, what: &str, wanted: impl Fn(&Scan) -> bool) -> Scan {
+        let mut changed = self.service.follow();
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let scan = self.scan(id).await;
+            if wanted(&scan) {
+                return scan;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "never {what}: {scan:?}");
+            let _ = tokio::time::timeout(Duration::from_millis(50), changed.changed()).await;
+        }
+    }
+
+    pub(crate) async fn ended(&self, id: uuid::Uuid) -> Scan {
+        self.until(id, "over", |scan| scan.status.is_terminal()).await
+    }
+
+    pub(crate) async fn completed(&self, id: uuid::Uuid) -> Scan {
+        let scan = self.ended(id).await;
+        assert_eq!(scan.status, ScanStatus::Completed, "{scan:?}");
+        scan
+    }
+
+    /// `CVE package severity` of every finding of an image, sorted.
+    pub(crate) async fn findings(&self, inventory: i64) -> Vec<String> {
+        let found = self.service.store.findings_of(inventory).await.unwrap();
+        let mut lines: Vec<String> =
+            found.iter().map(|f| format!("{} {} {}", f.finding.id, f.package, f.finding.severity)).collect();
+        lines.sort();
+        lines
+    }
+
+    /// Ends as the service does when it is told to.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        self.service.store.close().await;
+    }
+
+    /// Lets the worker end as that of a killed process does: nothing is given back.
+    pub(crate) async fn abandon(mut self) -> Self {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for task in self.tasks.drain(..) {
+            let _ = task.await;
+        }
+        self
+    }
+}
