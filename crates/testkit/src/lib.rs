@@ -9,6 +9,7 @@ pub mod bucket;
 pub mod docker_registry;
 pub mod image;
 pub mod layer;
+pub mod postgres;
 pub mod registry;
 pub mod tool;
 pub mod write;

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use testkit::{
     image::{ImageBuilder, Published},
     layer::{Compression, LayerBuilder},
+    postgres::{Postgres, TestDatabase},
     registry::TestRegistry,
 };
 use tokio::{sync::watch, task::JoinHandle};
@@ -26,11 +27,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Which database a test runs on.
 pub(crate) enum Kind {
     Lite,
+    Pg(TestDatabase),
 }
 
 /// Every database that is at hand.
 pub(crate) fn kinds() -> Vec<Kind> {
     let mut kinds = vec![Kind::Lite];
+    kinds.extend(Postgres::database().unwrap().map(Kind::Pg));
 
     kinds
 }
@@ -144,6 +147,7 @@ impl World {
     pub(crate) async fn store(&self) -> Store {
         let options = match &self.kind {
             Kind::Lite => OpenOptions::Sqlite { file: self.dir.path().join("lazaret.db") },
+            Kind::Pg(database) => OpenOptions::Postgres { url: database.url(), connections: 10 },
         };
         Store::open(&options).await.unwrap()
     }
