@@ -3,9 +3,13 @@
 use model::{ImageReference, JobClass, Platform};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use store::{NewImage, NewScan, StoreError, Submitted};
+use store::{NewImage, NewScan, Store, StoreError, Submitted};
 
-use crate::{clock, seal::SealError, service::Service};
+use crate::{
+    clock,
+    seal::{SealError, SealingKey},
+    service::Service,
+};
 
 /// Credentials for one registry, as they came with a request. Never printed, sealed in the store, gone with the job.
 #[derive(Clone, Serialize, Deserialize)]
@@ -156,37 +160,49 @@ impl Service {
         orders: &[ScanOrder],
         requester: Requester<'_>,
     ) -> Result<Vec<Submitted>, SubmitError> {
-        let prepared = orders
-            .iter()
-            .map(|order| Prepared::new(self, order, requester.project))
-            .collect::<Result<Vec<_>, _>>()?;
-        let scans: Vec<NewScan<'_>> = prepared
-            .iter()
-            .zip(orders)
-            .map(|(prepared, order)| NewScan {
-                image: NewImage {
-                    project: requester.project,
-                    reference: &prepared.reference,
-                    registry: order.target.registry(),
-                    repository: &prepared.repository,
-                    tag: order.target.tag(),
-                    platform: &prepared.platform,
-                    source: requester.source,
-                    owner: Some(requester.name),
-                },
-                source: &prepared.source,
-                class: requester.class,
-                active_key: prepared.key,
-                sealed: prepared.sealed.as_deref(),
-                max_attempts: self.config.queue.max_attempts,
-                requested_by: requester.name,
-                request_id: requester.request_id,
-            })
-            .collect();
-        let submitted = self.store.submit(&scans, clock::now()).await?;
+        let attempts = self.config.queue.max_attempts;
+        let submitted = submit(&self.store, &self.key, attempts, orders, requester).await?;
         self.touch();
         Ok(submitted)
     }
+}
+
+/// Stores requests; workers find them. For processes that are no service themselves.
+pub async fn submit(
+    store: &Store,
+    key: &SealingKey,
+    max_attempts: u32,
+    orders: &[ScanOrder],
+    requester: Requester<'_>,
+) -> Result<Vec<Submitted>, SubmitError> {
+    let prepared = orders
+        .iter()
+        .map(|order| Prepared::new(key, order, requester.project))
+        .collect::<Result<Vec<_>, _>>()?;
+    let scans: Vec<NewScan<'_>> = prepared
+        .iter()
+        .zip(orders)
+        .map(|(prepared, order)| NewScan {
+            image: NewImage {
+                project: requester.project,
+                reference: &prepared.reference,
+                registry: order.target.registry(),
+                repository: &prepared.repository,
+                tag: order.target.tag(),
+                platform: &prepared.platform,
+                source: requester.source,
+                owner: Some(requester.name),
+            },
+            source: &prepared.source,
+            class: requester.class,
+            active_key: prepared.key,
+            sealed: prepared.sealed.as_deref(),
+            max_attempts: max_attempts,
+            requested_by: requester.name,
+            request_id: requester.request_id,
+        })
+        .collect();
+    Ok(store.submit(&scans, clock::now()).await?)
 }
 
 struct Prepared {
@@ -199,7 +215,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(service: &Service, order: &ScanOrder, project: i64) -> Result<Self, SubmitError> {
+    fn new(sealing: &SealingKey, order: &ScanOrder, project: i64) -> Result<Self, SubmitError> {
         let secret = order.secret.as_ref().and_then(|secret| serde_json::to_vec(secret).ok());
         let reference = order.target.reference();
         let platform = order.platform.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -213,7 +229,7 @@ impl Prepared {
         let digest = hash.finalize();
         let mut key = [0; 16];
         key.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
-        let sealed = secret.map(|secret| service.key.seal(&secret)).transpose()?;
+        let sealed = secret.map(|secret| sealing.seal(&secret)).transpose()?;
         Ok(Self { repository: order.target.repository(), reference, platform, source, key, sealed })
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod data;
+mod kill;
 mod matching;
 mod oracle;
 mod real;

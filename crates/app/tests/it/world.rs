@@ -1,10 +1,14 @@
 //! A whole service in a temporary directory: a store, a registry with images made in code, advisories, a worker.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use app::{
     Config, Service, clock,
     config::{AdvisoryConfig, QueueConfig, WorkerConfig},
+    seal::SealingKey,
     submit::{Requester, ScanOrder, Target},
 };
 use egress::ClientConfig;
@@ -20,6 +24,8 @@ use testkit::{
     registry::TestRegistry,
 };
 use tokio::{sync::watch, task::JoinHandle};
+
+use crate::kill::Beside;
 
 /// How long anything may take; only a failure takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -97,6 +103,44 @@ pub(crate) fn record(id: &str, ecosystem: &str, name: &str, fixed: &str, impact:
     .to_string()
 }
 
+/// Opens the store at a file or URL.
+pub(crate) async fn open(database: &str) -> Store {
+    let options = if database.starts_with("postgres://") {
+        OpenOptions::Postgres { url: database.to_owned(), connections: 10 }
+    } else {
+        OpenOptions::Sqlite { file: database.into() }
+    };
+    Store::open(&options).await.unwrap()
+}
+
+/// A service in that directory, quick to notice everything.
+pub(crate) fn config(dir: &Path, feed: &str, offline: bool) -> Config {
+    Config {
+        data: dir.join("data"),
+        client: ClientConfig::command_line(),
+        plain_http: Vec::new(),
+        limits: Limits::standard(),
+        advisories: AdvisoryConfig {
+            dir: dir.join("db"),
+            base: feed.parse().unwrap(),
+            offline,
+            refresh: Duration::from_secs(3600),
+            pause: Duration::from_secs(3600),
+            watch: Duration::from_millis(20),
+        },
+        queue: QueueConfig {
+            lease: Duration::from_millis(500),
+            heartbeat: Duration::from_millis(50),
+            max_attempts: 3,
+            backoff: Duration::from_millis(10),
+            max_backoff: Duration::from_millis(50),
+            poll: Duration::from_millis(20),
+        },
+        workers: WorkerConfig::default(),
+        max_upload: 1 << 30,
+    }
+}
+
 impl World {
     pub(crate) async fn new(kind: Kind) -> Self {
         let registry = TestRegistry::start(testkit::registry::Auth::None).await.unwrap();
@@ -118,38 +162,25 @@ impl World {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config {
-            data: self.dir.path().join("data"),
-            client: ClientConfig::command_line(),
-            plain_http: Vec::new(),
-            limits: Limits::standard(),
-            advisories: AdvisoryConfig {
-                dir: self.db(),
-                base: self.feed.parse().unwrap(),
-                offline: self.offline,
-                refresh: Duration::from_secs(3600),
-                pause: Duration::from_secs(3600),
-                watch: Duration::from_millis(20),
-            },
-            queue: QueueConfig {
-                lease: Duration::from_millis(500),
-                heartbeat: Duration::from_millis(50),
-                max_attempts: 3,
-                backoff: Duration::from_millis(10),
-                max_backoff: Duration::from_millis(50),
-                poll: Duration::from_millis(20),
-            },
-            workers: WorkerConfig::default(),
-            max_upload: 1 << 30,
+        config(self.dir.path(), &self.feed, self.offline)
+    }
+
+    /// Where the store is: a file or a URL.
+    pub(crate) fn database(&self) -> String {
+        match &self.kind {
+            Kind::Lite => self.dir.path().join("lazaret.db").display().to_string(),
+            Kind::Pg(database) => database.url(),
         }
     }
 
+    /// Somebody who only asks, while another process works.
+    pub(crate) fn beside(&self, store: Store, project: i64) -> Beside {
+        let key = SealingKey::load_or_create(&self.dir.path().join("other.key")).unwrap();
+        Beside { store, project, key }
+    }
+
     pub(crate) async fn store(&self) -> Store {
-        let options = match &self.kind {
-            Kind::Lite => OpenOptions::Sqlite { file: self.dir.path().join("lazaret.db") },
-            Kind::Pg(database) => OpenOptions::Postgres { url: database.url(), connections: 10 },
-        };
-        Store::open(&options).await.unwrap()
+        open(&self.database()).await
     }
 
     /// A process without a worker.
