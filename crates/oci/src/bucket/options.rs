@@ -156,8 +156,9 @@ impl Endpoint {
         let mut url = self.base.clone();
         let path = self.base.path().trim_end_matches('/');
         let key = super::sign::encode(key, true);
-        // The certificate for *.s3.REGION covers one label only.
-        let in_host = !self.path_style && !bucket.contains(['.', '_']);
+        // The certificate for *.s3.REGION covers one label only, and hosts have no upper case.
+        let in_host =
+            !self.path_style && !bucket.contains(|c: char| c == '.' || c == '_' || c.is_uppercase());
         if in_host {
             let host = format!("{bucket}.{}", url.host_str().unwrap_or_default());
             url.set_host(Some(&host)).map_err(|_| error())?;
@@ -240,6 +241,7 @@ mod tests {
     fn puts_the_bucket_where_it_belongs() {
         check("", None, "ship", "https://ship.s3.eu-west-1.amazonaws.com/a%20b//c");
         check("", None, "my.ship", "https://s3.eu-west-1.amazonaws.com/my.ship/a%20b//c");
+        check("", None, "Ship", "https://s3.eu-west-1.amazonaws.com/Ship/a%20b//c");
         check("", Some(true), "ship", "https://s3.eu-west-1.amazonaws.com/ship/a%20b//c");
         check("https://s3.corp/base/", None, "ship", "https://s3.corp/base/ship/a%20b//c");
         check("https://s3.corp", Some(false), "ship", "https://ship.s3.corp/a%20b//c");
