@@ -12,6 +12,7 @@ mod kill;
 mod matching;
 mod oracle;
 mod real;
+mod refused;
 mod service;
 mod summary;
 mod world;
