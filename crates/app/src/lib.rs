@@ -1,5 +1,6 @@
 //! The use cases of Lazaret: what a user can ask for, without any HTTP server or terminal.
 
+pub mod accounts;
 pub mod advisories;
 pub mod clock;
 pub mod config;

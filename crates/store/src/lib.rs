@@ -7,28 +7,38 @@
 //!
 //! This crate must know no HTTP, run no job and decide no policy.
 
+mod account;
 mod content;
 mod db;
 mod error;
+mod event;
 mod findings;
 mod image;
 mod migrate;
 mod pack;
+mod project;
 mod queue;
 mod rematch;
 mod report;
 mod scan;
+mod session;
+mod token;
 
 pub use self::{
+    account::{Account, AccountChange, LoginAttempt, NewAccount, StoredPassword},
     content::{Content, NewInventory, StoredInventory},
     db::{OpenOptions, Store},
     error::StoreError,
+    event::{Event, EventFilter, LogPosition, NewEvent, NewUserError, UserError, UserErrorFilter},
     findings::{AffectedImage, ImageFinding, PackageImage, VulnerabilityRow},
     image::{Image, ImageChange, ImageFilter, ImageOrder, Labels, NewImage, Page, Scope},
+    project::{Member, Project},
     queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},
     rematch::{ComponentChange, Rematched, ShardState, ShardVersion},
     report::{NewReport, Report},
     scan::{NewScan, Scan, ScanChange, ScanFilter, Submitted},
+    session::{NewSession, Session},
+    token::{ApiToken, NewToken},
 };
 
 /// Microseconds since 1970-01-01 UTC.

@@ -42,6 +42,7 @@ create table session (
     address text
 );
 create index session_account on session (account_id);
+create index session_seen on session (seen_at);
 
 create table api_token (
     id {id},
@@ -55,9 +56,9 @@ create table api_token (
     project_id bigint references project (id) on delete cascade,
     created_at bigint not null,
     expires_at bigint,
-    seen_at bigint
+    seen_at bigint,
+    unique (account_id, name)
 );
-create index api_token_account on api_token (account_id);
 
 -- Images and what they contain.
 
@@ -393,6 +394,7 @@ create table event (
     -- JSON
     detail text not null
 );
+create index event_at on event (at);
 create index event_actor on event (actor, id);
 create index event_action on event (action, id);
 create index event_object on event (object, id);
@@ -408,6 +410,7 @@ create table user_error (
     request_id text not null,
     scan_id {uuid}
 );
+create index user_error_at on user_error (at);
 create index user_error_actor on user_error (actor, id);
 
 create table daily_count (
