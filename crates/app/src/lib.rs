@@ -4,11 +4,14 @@ pub mod accounts;
 pub mod advisories;
 pub mod clock;
 pub mod config;
+pub mod history;
 pub mod jobs;
 pub mod rematch;
+pub mod report;
 pub mod scan_image;
 pub mod seal;
 pub mod service;
+pub mod status;
 pub mod submit;
 
 pub use config::Config;
