@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use egress::Url;
 use model::{Platform, Severity};
 
+use crate::commands::client;
+
 /// Knows what is in every container image, and what is wrong with it.
 #[derive(Debug, Parser)]
 #[command(name = "lazaret", version, max_term_width = 100, propagate_version = true)]
@@ -31,6 +33,16 @@ pub(crate) enum Command {
     Versions(VersionsCommand),
     /// Show it all on images made on the spot, without any network.
     Demo(DemoArgs),
+    /// Ask a service for scans.
+    Submit(client::SubmitArgs),
+    /// Tell where the scan of an image stands; wait for its end.
+    Status(client::StatusArgs),
+    /// Fetch the report of an image's last completed scan.
+    Report(client::ReportArgs),
+    /// List the images that a service knows.
+    Images(client::ImagesArgs),
+    /// List the images that have a vulnerability.
+    Where(client::WhereArgs),
 }
 
 /// `lazaret scan`.

@@ -17,7 +17,10 @@ pub(crate) enum Exit {
     Usage = 2,
     /// The work could not be done.
     Failed = 3,
-    /// There is no advisory database for this image, so it cannot be said to be clean.
+    /// The scan that was waited for was not over in time.
+    TimedOut = 4,
+    /// There is no advisory database for this image, so it cannot be said to be clean; or the service is not
+    /// ready, or cannot be reached. Trying again may help.
     NotReady = 5,
 }
 

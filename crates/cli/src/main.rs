@@ -45,6 +45,11 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Db(DbCommand::Update(args)) => commands::db::update(&args),
         Command::Versions(VersionsCommand::Compare(args)) => commands::versions::compare(&args),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Submit(args) => commands::client::submit(&args),
+        Command::Status(args) => commands::client::status(&args),
+        Command::Report(args) => commands::client::report(&args),
+        Command::Images(args) => commands::client::images(&args),
+        Command::Where(args) => commands::client::locate(&args),
     }
 }
 

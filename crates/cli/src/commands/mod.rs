@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod client;
 pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod network;
