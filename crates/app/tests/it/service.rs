@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use model::{FailureReason, JobClass, ScanStatus};
 use testkit::{image::Published, registry::Fault};
 
@@ -135,6 +136,29 @@ async fn equal_requests_share_one_scan() {
         assert_eq!(running.scan(ids[0]).await.position, Some(0));
         running.work();
         running.completed(ids[0]).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_requests_for_a_hundred_images_make_a_hundred_scans() {
+    for kind in kinds() {
+        let world = World::new(kind).await;
+        let running = world.idle().await;
+        let begun = std::time::Instant::now();
+        // In an order that lets equal requests meet.
+        let orders = futures_util::stream::iter(0..10_000)
+            .map(|at| (at, world.reference(&format!("app{}:1", at / 7 % 100))))
+            .map(|(_, reference)| async { (running.submit(&reference).await, reference) })
+            .buffer_unordered(16);
+        let answered: std::collections::BTreeSet<_> = orders.collect().await;
+        assert_eq!(answered.len(), 100, "one scan for each image");
+        let page = store::ScanFilter { limit: 1000, ..store::ScanFilter::default() };
+        let scans = running.service.store.scans(&store::Scope::All, &page).await.unwrap();
+        assert_eq!(scans.len(), 100);
+        let waiting = running.service.store.waiting().await.unwrap();
+        assert_eq!(waiting.iter().map(|(_, waiting)| waiting.ready).sum::<u64>(), 100);
+        println!("{}: 10,000 requests in {:?}", running.service.store.kind(), begun.elapsed());
         running.stop().await;
     }
 }
