@@ -1,5 +1,7 @@
 //! What images contain: inventories as documents, and their components, interned.
 
+mod bulk;
+
 use std::collections::{BTreeMap, HashMap};
 
 use model::{Component, Finding, ScanStatus};
@@ -8,7 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     Micros,
-    db::{Store, Tx, execute, read_maybe, row, rows},
+    db::{Store, Tx, execute, maybe, read_maybe, row, rows},
     error::StoreError,
     findings::{self, NewFinding},
     pack::{compress, decompress, hex, id_list},
@@ -186,15 +188,12 @@ pub(crate) async fn intern(tx: &mut Tx, content: &Content<'_>, now: Micros) -> R
         .iter()
         .filter_map(|(component, finding)| {
             let id = *ids.get(*component)?;
-            new.contains_key(&id).then_some(NewFinding { component: id, finding })
+            let reason = model::ChangeReason::ComponentNew;
+            new.contains_key(&id).then_some(NewFinding { component: id, finding, reason })
         })
         .collect();
-    findings::open(tx, &found, model::ChangeReason::ComponentNew, now).await?;
-    for set in content.sets.iter().filter(|set| !set.is_empty()) {
-        let set_id = intern_set(tx, content.components, set, &ids).await?;
-        let sql = "insert into inventory_set (inventory_id, set_id) values ($1, $2) on conflict do nothing";
-        execute!(tx, sql, content.inventory, set_id)?;
-    }
+    findings::open(tx, &found, now).await?;
+    intern_sets(tx, content, &ids).await?;
     execute!(tx, "update inventory set matched = true where id = $1", content.inventory)?;
     Ok(())
 }
@@ -306,36 +305,48 @@ async fn insert_names(
     Ok(())
 }
 
-/// One set, with the counts of what is wrong with it.
-async fn intern_set(
-    tx: &mut Tx,
-    components: &[Component],
-    set: &[usize],
-    ids: &[i64],
-) -> Result<i64, StoreError> {
-    let mut members: Vec<(&[u8; 16], i64)> =
-        set.iter().filter_map(|idx| Some((&components.get(*idx)?.key, *ids.get(*idx)?))).collect();
-    members.sort_unstable();
-    members.dedup();
+/// What identifies a set: a hash of its components' keys, each once, in ascending order.
+pub(crate) fn set_key<'a>(sorted: impl IntoIterator<Item = &'a [u8; 16]>) -> [u8; 16] {
     let mut hash = Xxh3::new();
-    for (key, _) in &members {
+    for key in sorted {
         hash.update(key.as_slice());
     }
-    let key = hash.digest128().to_be_bytes();
-    let sql = "insert into component_set (key) values ($1) on conflict do nothing returning id";
-    let inserted: Vec<(i64,)> = rows!(tx, sql, key.as_slice())?;
-    let Some((id,)) = inserted.first().copied() else {
-        let (id,): (i64,) = row!(tx, "select id from component_set where key = $1", key.as_slice())?;
-        return Ok(id);
-    };
-    let sql = tx.sql(
-        "insert into set_component (set_id, component_id) select $1, value from json_each($2)",
-        "insert into set_component (set_id, component_id)
-         select $1, value::bigint from json_array_elements_text($2::json)",
-    );
-    execute!(tx, sql, id, id_list(members.iter().map(|(_, id)| *id)))?;
-    findings::count_set(tx, id).await?;
-    Ok(id)
+    hash.digest128().to_be_bytes()
+}
+
+/// The sets of an inventory; new ones with the counts of what is wrong with them.
+async fn intern_sets(tx: &mut Tx, content: &Content<'_>, ids: &[i64]) -> Result<(), StoreError> {
+    let mut sets: BTreeMap<[u8; 16], Vec<i64>> = BTreeMap::new();
+    for set in content.sets.iter().filter(|set| !set.is_empty()) {
+        let mut members: Vec<(&[u8; 16], i64)> = set
+            .iter()
+            .filter_map(|idx| Some((&content.components.get(*idx)?.key, *ids.get(*idx)?)))
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        let key = set_key(members.iter().map(|(key, _)| *key));
+        sets.insert(key, members.into_iter().map(|(_, id)| id).collect());
+    }
+    let mut new = Vec::new();
+    // By key, so that two writers wait for each other at most once.
+    for (key, members) in &sets {
+        let sql = "insert into component_set (key) values ($1) on conflict do nothing returning id";
+        let inserted: Option<(i64,)> = maybe!(tx, sql, key.as_slice())?;
+        if let Some((id,)) = inserted {
+            let sql = tx.sql(
+                "insert into set_component (set_id, component_id) select $1, value from json_each($2)",
+                "insert into set_component (set_id, component_id)
+                 select $1, value::bigint from json_array_elements_text($2::json)",
+            );
+            execute!(tx, sql, id, id_list(members.iter().copied()))?;
+            new.push(id);
+        }
+        let sql =
+            "insert into inventory_set (inventory_id, set_id) select $1, id from component_set where key = $2
+                   on conflict do nothing";
+        execute!(tx, sql, content.inventory, key.as_slice())?;
+    }
+    findings::count_sets(tx, &new).await
 }
 
 /// A list as both databases take it in one parameter.

@@ -3,7 +3,14 @@
 //! SQLite runs in WAL mode with one writing connection, so that writers queue here instead of failing there;
 //! readers never wait for it. A statement is written once wherever both databases understand it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     PgPool, Postgres, Sqlite, SqlitePool, Transaction,
@@ -43,6 +50,8 @@ pub enum OpenOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) pools: Arc<Pools>,
+    /// Microseconds.
+    longest_write: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -52,9 +61,27 @@ pub(crate) enum Pools {
 }
 
 /// A writing transaction; rolled back unless it is committed.
-pub(crate) enum Tx {
+pub(crate) struct Tx {
+    pub(crate) inner: Inner,
+    held: Held,
+}
+
+pub(crate) enum Inner {
     Lite(Transaction<'static, Sqlite>),
     Pg(Transaction<'static, Postgres>),
+}
+
+/// Notes how long a transaction took, however it ended.
+struct Held {
+    since: Instant,
+    longest: Arc<AtomicU64>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let took = u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.longest.fetch_max(took, Ordering::Relaxed);
+    }
 }
 
 /// Runs one expression on a reading connection of whichever database there is.
@@ -71,12 +98,12 @@ pub(crate) use read;
 /// Runs one expression in a transaction.
 macro_rules! within {
     ($tx:expr, $c:ident => $body:expr) => {
-        match &mut *$tx {
-            $crate::db::Tx::Lite(tx) => {
+        match &mut $tx.inner {
+            $crate::db::Inner::Lite(tx) => {
                 let $c = &mut **tx;
                 $body
             }
-            $crate::db::Tx::Pg(tx) => {
+            $crate::db::Inner::Pg(tx) => {
                 let $c = &mut **tx;
                 $body
             }
@@ -150,19 +177,23 @@ pub(crate) use read_rows;
 
 impl Tx {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Lite(tx) => tx.commit().await?,
-            Self::Pg(tx) => tx.commit().await?,
+        let Self { inner, held } = self;
+        match inner {
+            Inner::Lite(tx) => tx.commit().await?,
+            Inner::Pg(tx) => tx.commit().await?,
         }
+        drop(held);
         Ok(())
+    }
+
+    /// Whether it alone may write, so that it need not take rows before it reads them.
+    pub(crate) const fn is_alone(&self) -> bool {
+        matches!(self.inner, Inner::Lite(_))
     }
 
     /// The writing of a statement for this database, where they differ.
     pub(crate) fn sql(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
-        match self {
-            Self::Lite(_) => sqlite,
-            Self::Pg(_) => postgres,
-        }
+        if self.is_alone() { sqlite } else { postgres }
     }
 }
 
@@ -205,6 +236,9 @@ impl Store {
             }
             OpenOptions::Postgres { url, connections } => {
                 let options: PgConnectOptions = url.parse().map_err(|_| StoreError::Address)?;
+                // A plan for any value is a bad one where one value stands in most rows and another in few; and
+                // compiling a plan takes longer than carrying out any of ours.
+                let options = options.options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
                 let pool = PgPoolOptions::new()
                     .max_connections(*connections)
                     .acquire_timeout(Duration::from_secs(10))
@@ -214,15 +248,23 @@ impl Store {
                 Pools::Pg(pool)
             }
         };
-        Ok(Self { pools: Arc::new(pools) })
+        Ok(Self { pools: Arc::new(pools), longest_write: Arc::default() })
     }
 
     /// Begins to write. On SQLite this waits for its turn.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match &*self.pools {
-            Pools::Lite { write, .. } => Tx::Lite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pools::Pg(pool) => Tx::Pg(pool.begin().await?),
-        })
+        let inner = match &*self.pools {
+            Pools::Lite { write, .. } => Inner::Lite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pools::Pg(pool) => Inner::Pg(pool.begin().await?),
+        };
+        let held = Held { since: Instant::now(), longest: Arc::clone(&self.longest_write) };
+        Ok(Tx { inner, held })
+    }
+
+    /// The longest time that a transaction of this process took since this was asked last; on SQLite nobody else
+    /// could write meanwhile.
+    pub fn longest_write(&self) -> Duration {
+        Duration::from_micros(self.longest_write.swap(0, Ordering::Relaxed))
     }
 
     /// The writing of a statement for this database, where they differ.

@@ -1,7 +1,8 @@
-//! What is wrong: findings of components, asked by image, by vulnerability and by package.
-//!
-//! Pages of "which images" follow the order in which the tables lie (component, set, image), so that a page costs
-//! the same whether a package stands in ten images or in sixty thousand.
+//! What is wrong: findings of components, asked by image and by vulnerability.
+
+mod places;
+
+pub use places::{AffectedImage, PackageImage, Place};
 
 use model::{ChangeReason, Facets, Finding, Severity};
 use serde::Serialize;
@@ -10,9 +11,10 @@ use sqlx::QueryBuilder;
 use crate::{
     Micros,
     content::to_json,
-    db::{Store, Tx, execute, read, read_maybe, read_rows, row},
+    db::{Pools, Store, Tx, execute, read, read_maybe, read_rows, row, rows},
     error::StoreError,
-    image::{Scope, facets, like_anywhere, push_in},
+    image::{facets, like_anywhere},
+    pack::id_list,
 };
 
 /// A finding to be stored.
@@ -20,6 +22,7 @@ use crate::{
 pub(crate) struct NewFinding<'a> {
     pub(crate) component: i64,
     pub(crate) finding: &'a Finding,
+    pub(crate) reason: ChangeReason,
 }
 
 #[derive(Serialize)]
@@ -29,6 +32,7 @@ struct Parameter<'a> {
     title: &'a str,
     severity: i16,
     fixable: bool,
+    reason: i16,
     body: String,
 }
 
@@ -74,44 +78,6 @@ pub struct VulnerabilityRow {
     pub images: u64,
 }
 
-/// An image that has a vulnerability, by one of its components.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AffectedImage {
-    /// The image record.
-    pub image_id: i64,
-    /// Its reference.
-    pub reference: String,
-    /// Its digest.
-    pub digest: Option<String>,
-    /// Kind of the package.
-    pub kind: String,
-    /// Name of the package.
-    pub package: String,
-    /// Version of the package.
-    pub version: String,
-    /// Severity of the finding.
-    pub severity: Severity,
-    /// Whether a newer version fixes it.
-    pub fixable: bool,
-}
-
-/// An image that contains a package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackageImage {
-    /// The image record.
-    pub image_id: i64,
-    /// Its reference.
-    pub reference: String,
-    /// Its digest.
-    pub digest: Option<String>,
-    /// Kind of the package.
-    pub kind: String,
-    /// Name of the package.
-    pub package: String,
-    /// Version of the package.
-    pub version: String,
-}
-
 /// Severities as they are stored: the order of their words.
 pub(crate) const fn severity_code(severity: Severity) -> i16 {
     match severity {
@@ -136,24 +102,20 @@ pub(crate) const fn severity_of(code: i16) -> Severity {
     }
 }
 
-/// Stores findings of components that have none open under these names.
-pub(crate) async fn open(
-    tx: &mut Tx,
-    found: &[NewFinding<'_>],
-    reason: ChangeReason,
-    now: Micros,
-) -> Result<(), StoreError> {
+/// Stores findings of components that have none open under these names: the numbers of those that were stored.
+pub(crate) async fn open(tx: &mut Tx, found: &[NewFinding<'_>], now: Micros) -> Result<Vec<i64>, StoreError> {
     if found.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut list = Vec::with_capacity(found.len());
-    for NewFinding { component, finding } in found {
+    for NewFinding { component, finding, reason } in found {
         list.push(Parameter {
             component: *component,
             name: &finding.id,
             title: &finding.title,
             severity: severity_code(finding.severity),
             fixable: !finding.fixed_versions.is_empty(),
+            reason: reason.code(),
             body: serde_json::to_string(finding).map_err(|_| StoreError::Value("finding"))?,
         });
     }
@@ -172,34 +134,87 @@ pub(crate) async fn open(
     execute!(tx, sql, list.as_str())?;
     let sql = tx.sql(
         "insert into finding (component_id, vulnerability_id, severity, fixable, body, opened_at, opened_for)
-         select f.value ->> 'component', v.id, f.value ->> 'severity', f.value ->> 'fixable', f.value ->> 'body', $2, $3
-         from json_each($1) f join vulnerability v on v.name = f.value ->> 'name' where true on conflict do nothing",
+         select f.value ->> 'component', v.id, f.value ->> 'severity', f.value ->> 'fixable', f.value ->> 'body', $2,
+             f.value ->> 'reason'
+         from json_each($1) f join vulnerability v on v.name = f.value ->> 'name' where true
+         on conflict do nothing returning id",
         "insert into finding (component_id, vulnerability_id, severity, fixable, body, opened_at, opened_for)
-         select f.component, v.id, f.severity, f.fixable, f.body, $2, $3
-         from json_to_recordset($1::json) as f (component bigint, name text, severity smallint, fixable boolean, body text)
-         join vulnerability v on v.name = f.name order by f.component, v.id on conflict do nothing",
+         select f.component, v.id, f.severity, f.fixable, f.body, $2, f.reason
+         from json_to_recordset($1::json)
+             as f (component bigint, name text, severity smallint, fixable boolean, body text, reason smallint)
+         join vulnerability v on v.name = f.name order by f.component, v.id on conflict do nothing returning id",
     );
-    execute!(tx, sql, list.as_str(), now, reason.code())?;
+    let ids: Vec<(i64,)> = rows!(tx, sql, list.as_str(), now)?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
+/// Ends findings: number, reason.
+pub(crate) async fn close(tx: &mut Tx, gone: &[(i64, ChangeReason)], now: Micros) -> Result<(), StoreError> {
+    let list = to_json(&gone.iter().map(|(id, reason)| (*id, reason.code())).collect::<Vec<_>>())?;
+    let sql = tx.sql(
+        "update finding set closed_at = $1, closed_for = g.value ->> 1 from json_each($2) g
+         where finding.id = g.value ->> 0",
+        "update finding set closed_at = $1, closed_for = (g.value ->> 1)::smallint from json_array_elements($2::json) g
+         where finding.id = (g.value ->> 0)::bigint",
+    );
+    execute!(tx, sql, now, list)?;
     Ok(())
 }
 
-/// Counts what is wrong with a set anew.
-pub(crate) async fn count_set(tx: &mut Tx, set: i64) -> Result<(), StoreError> {
-    let sql = "select f.severity, f.fixable, count(*) from set_component s join finding f on f.component_id = s.component_id
-               where s.set_id = $1 and f.closed_at is null group by f.severity, f.fixable";
-    let counts: Vec<(i16, bool, i64)> = crate::db::rows!(tx, sql, set)?;
-    let mut sums = [0_i32; 7];
-    for (severity, fixable, count) in counts {
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
-        // Critical is 5 and stands first.
-        let slot = usize::try_from(5 - severity).unwrap_or(5).min(5);
-        sums[slot] = sums[slot].saturating_add(count);
-        sums[6] = sums[6].saturating_add(if fixable { count } else { 0 });
+/// Lets vulnerabilities be as severe as their worst open finding, after some ended; of unknown severity without any.
+pub(crate) async fn rate(tx: &mut Tx, vulnerabilities: &[i64]) -> Result<(), StoreError> {
+    let sql = tx.sql(
+        "update vulnerability set severity = t.severity from (
+             select j.value as id, coalesce(max(f.severity), 0) as severity from json_each($1) j
+             left join finding f on f.vulnerability_id = j.value and f.closed_at is null group by 1) t
+         where vulnerability.id = t.id and vulnerability.severity <> t.severity",
+        "update vulnerability set severity = t.severity from (
+             select j.id, coalesce(max(f.severity), 0) as severity
+             from (select value::bigint as id from json_array_elements_text($1::json)) j
+             left join finding f on f.vulnerability_id = j.id and f.closed_at is null group by 1) t
+         where vulnerability.id = t.id and vulnerability.severity <> t.severity",
+    );
+    execute!(tx, sql, id_list(vulnerabilities.iter().copied()))?;
+    Ok(())
+}
+
+/// Takes the rows of vulnerabilities in the order in which others take them.
+pub(crate) async fn hold_vulnerabilities(tx: &mut Tx, names: &[&str]) -> Result<(), StoreError> {
+    if !tx.is_alone() {
+        let sql = "select count(*) from (select id from vulnerability
+                   where name in (select value from json_array_elements_text($1::json)) order by name for update) held";
+        let _: (i64,) = row!(tx, sql, to_json(names)?)?;
     }
-    let sql = "update component_set set critical = $1, high = $2, medium = $3, low = $4, negligible = $5,
-               unknown = $6, fixable = $7 where id = $8";
-    let [critical, high, medium, low, negligible, unknown, fixable] = sums;
-    execute!(tx, sql, critical, high, medium, low, negligible, unknown, fixable, set)?;
+    Ok(())
+}
+
+/// Counts what is wrong with sets anew.
+pub(crate) async fn count_sets(tx: &mut Tx, sets: &[i64]) -> Result<(), StoreError> {
+    if sets.is_empty() {
+        return Ok(());
+    }
+    let sql = tx.sql(
+        "update component_set set critical = t.critical, high = t.high, medium = t.medium, low = t.low,
+             negligible = t.negligible, unknown = t.unknown, fixable = t.fixable
+         from (select j.value as id, count(*) filter (where f.severity = 5) as critical,
+                   count(*) filter (where f.severity = 4) as high, count(*) filter (where f.severity = 3) as medium,
+                   count(*) filter (where f.severity = 2) as low, count(*) filter (where f.severity = 1) as negligible,
+                   count(*) filter (where f.severity = 0) as unknown, count(*) filter (where f.fixable) as fixable
+               from json_each($1) j left join set_component s on s.set_id = j.value
+               left join finding f on f.component_id = s.component_id and f.closed_at is null group by j.value) t
+         where component_set.id = t.id",
+        "update component_set set critical = t.critical, high = t.high, medium = t.medium, low = t.low,
+             negligible = t.negligible, unknown = t.unknown, fixable = t.fixable
+         from (select j.id, count(*) filter (where f.severity = 5) as critical,
+                   count(*) filter (where f.severity = 4) as high, count(*) filter (where f.severity = 3) as medium,
+                   count(*) filter (where f.severity = 2) as low, count(*) filter (where f.severity = 1) as negligible,
+                   count(*) filter (where f.severity = 0) as unknown, count(*) filter (where f.fixable) as fixable
+               from (select value::bigint as id from json_array_elements_text($1::json)) j
+               left join set_component s on s.set_id = j.id
+               left join finding f on f.component_id = s.component_id and f.closed_at is null group by j.id) t
+         where component_set.id = t.id",
+    );
+    execute!(tx, sql, id_list(sets.iter().copied()))?;
     Ok(())
 }
 
@@ -279,7 +294,7 @@ impl Store {
                  order by f.severity desc, p.name, f.id"
             ),
         );
-        let tuples: Vec<FindingTuple> = read_rows!(self, sql, crate::pack::id_list(ids.iter().copied()))?;
+        let tuples: Vec<FindingTuple> = read_rows!(self, sql, id_list(ids.iter().copied()))?;
         tuples.into_iter().map(image_finding).collect()
     }
 
@@ -321,10 +336,11 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<VulnerabilityRow>, StoreError> {
+        let lite = matches!(&*self.pools, Pools::Lite { .. });
         let found: Vec<(i64, String, String, i16)> = read!(self, c => {
             let mut query = QueryBuilder::new("select v.id, v.name, v.title, v.severity from vulnerability v where 1 = 1");
             if let Some(text) = text {
-                query.push(" and v.name like ").push_bind(like_anywhere(text)).push(" escape '\\'");
+                query.push(if lite { " and v.name like " } else { " and v.name ilike " }).push_bind(like_anywhere(text)).push(" escape '\\'");
             }
             if let Some(severity) = min_severity {
                 query.push(" and v.severity >= ").push_bind(severity_code(severity));
@@ -348,89 +364,6 @@ impl Store {
             .collect())
     }
 
-    /// Images that have a vulnerability. The cursor is (component, set, image).
-    pub async fn affected_images(
-        &self,
-        scope: &Scope,
-        vulnerability: i64,
-        after: Option<[i64; 3]>,
-        limit: u32,
-    ) -> Result<(Vec<AffectedImage>, Option<[i64; 3]>), StoreError> {
-        type Tuple = (i64, String, Option<String>, String, String, String, i16, bool, i64, i64);
-        let mut found: Vec<Tuple> = read!(self, c => {
-            let mut query = QueryBuilder::new(
-                "select i.id, i.reference, i.digest, p.kind, p.name, c.version, f.severity, f.fixable, f.component_id, s.set_id
-                 from finding f join set_component s on s.component_id = f.component_id
-                 join image_set m on m.set_id = s.set_id join image i on i.id = m.image_id
-                 join component c on c.id = f.component_id join package p on p.id = c.package_id
-                 where f.closed_at is null and f.vulnerability_id = ");
-            query.push_bind(vulnerability);
-            if let Some(projects) = scope.projects() {
-                push_in(&mut query, " and m.project_id in (", projects);
-            }
-            push_after(&mut query, "f.component_id", after);
-            query.push(" order by f.component_id, s.set_id, m.project_id, m.image_id limit ");
-            query.push_bind(i64::from(limit) + 1);
-            query.build_query_as().fetch_all(c).await
-        })?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| [last.8, last.9, last.0]);
-        let images = found
-            .into_iter()
-            .map(|(image_id, reference, digest, kind, package, version, severity, fixable, ..)| {
-                let severity = severity_of(severity);
-                AffectedImage { image_id, reference, digest, kind, package, version, severity, fixable }
-            })
-            .collect();
-        Ok((images, next))
-    }
-
-    /// Images that contain a package, of one version or any. The cursor is (component, set, image).
-    pub async fn images_with_package(
-        &self,
-        scope: &Scope,
-        name: &str,
-        version: Option<&str>,
-        after: Option<[i64; 3]>,
-        limit: u32,
-    ) -> Result<(Vec<PackageImage>, Option<[i64; 3]>), StoreError> {
-        type Tuple = (i64, String, Option<String>, String, String, String, i64, i64);
-        let mut found: Vec<Tuple> = read!(self, c => {
-            let mut query = QueryBuilder::new(
-                "select i.id, i.reference, i.digest, p.kind, p.name, c.version, c.id, s.set_id
-                 from package p join component c on c.package_id = p.id join set_component s on s.component_id = c.id
-                 join image_set m on m.set_id = s.set_id join image i on i.id = m.image_id where p.name = ");
-            query.push_bind(name);
-            if let Some(version) = version {
-                query.push(" and c.version = ").push_bind(version);
-            }
-            if let Some(projects) = scope.projects() {
-                push_in(&mut query, " and m.project_id in (", projects);
-            }
-            push_after(&mut query, "c.id", after);
-            query.push(" order by c.id, s.set_id, m.project_id, m.image_id limit ").push_bind(i64::from(limit) + 1);
-            query.build_query_as().fetch_all(c).await
-        })?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = found.last().filter(|_| more).map(|last| [last.6, last.7, last.0]);
-        let images = found
-            .into_iter()
-            .map(|(image_id, reference, digest, kind, package, version, ..)| PackageImage {
-                image_id,
-                reference,
-                digest,
-                kind,
-                package,
-                version,
-            })
-            .collect();
-        Ok((images, next))
-    }
-
     /// Packages whose names hold a text: kind and name, by name.
     pub async fn packages(
         &self,
@@ -438,17 +371,10 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        let sql = "select kind, name from package where name like $1 escape '\\' and name > $2 order by name, kind limit $3";
+        let sql = self.sql(
+            "select kind, name from package where name like $1 escape '\\' and name > $2 order by name, kind limit $3",
+            "select kind, name from package where name ilike $1 escape '\\' and name > $2 order by name, kind limit $3",
+        );
         read_rows!(self, sql, like_anywhere(text), after.unwrap_or(""), i64::from(limit))
     }
-}
-
-/// The rest of the order after one place in it.
-fn push_after<'q, DB: sqlx::Database>(query: &mut QueryBuilder<DB>, component: &str, after: Option<[i64; 3]>)
-where
-    i64: sqlx::Encode<'q, DB> + sqlx::Type<DB>,
-{
-    let Some([at_component, at_set, at_image]) = after else { return };
-    query.push(" and (").push(component).push(", s.set_id, m.image_id) > (").push_bind(at_component);
-    query.push(", ").push_bind(at_set).push(", ").push_bind(at_image).push(")");
 }

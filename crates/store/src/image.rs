@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     Micros,
-    db::{Pools, Store, Tx, execute, read, read_maybe, read_rows, row},
+    db::{Pools, Store, Tx, execute, read, read_maybe, read_rows, row, rows},
     error::StoreError,
+    pack::id_list,
 };
 
 /// Labels of an image record.
@@ -193,7 +194,7 @@ struct ImageRecord {
     status: i16,
     report_id: Option<i64>,
     inventory_id: Option<i64>,
-    scanned_at: Option<i64>,
+    scanned_at: i64,
     critical: i32,
     high: i32,
     medium: i32,
@@ -234,7 +235,7 @@ impl ImageRecord {
             status: ScanStatus::from_code(self.status).ok_or(StoreError::Value("scan status"))?,
             report_id: self.report_id,
             inventory_id: self.inventory_id,
-            scanned_at: self.scanned_at,
+            scanned_at: (self.scanned_at != 0).then_some(self.scanned_at),
             partial: self.partial,
         })
     }
@@ -353,6 +354,10 @@ macro_rules! push_filter {
         }
         match ($few, &$filter.text) {
             (Some(ids), _) => push_in(&mut $query, " and i.id in (", ids),
+            // No stored text has it; one database refuses it, the other's search would end there.
+            (None, Some(text)) if text.contains('\0') => {
+                $query.push(" and 1 = 0");
+            }
             (None, Some(text)) if !text.is_empty() => {
                 $query.push(if $lite { " and i.reference like " } else { " and i.reference ilike " });
                 $query.push_bind(like_anywhere(text)).push(" escape '\\'");
@@ -386,7 +391,6 @@ impl Store {
                     query.push(" order by i.risk desc, i.id desc");
                 }
                 ImageOrder::Scanned => {
-                    query.push(" and i.scanned_at is not null");
                     if let Some((at, id)) = number(&filter.after) {
                         query.push(" and (i.scanned_at, i.id) < (").push_bind(at).push(", ").push_bind(id).push(")");
                     }
@@ -403,7 +407,7 @@ impl Store {
             let value = match filter.order {
                 ImageOrder::Name => last.reference.clone(),
                 ImageOrder::Risk => last.risk.to_string(),
-                ImageOrder::Scanned => last.scanned_at.unwrap_or(0).to_string(),
+                ImageOrder::Scanned => last.scanned_at.to_string(),
             };
             (value, last.id)
         });
@@ -428,7 +432,7 @@ impl Store {
     /// The ids that a search finds, when they are few. PostgreSQL decides by its statistics.
     async fn few(&self, filter: &ImageFilter) -> Result<Option<Vec<i64>>, StoreError> {
         let (Pools::Lite { read, .. }, Some(text)) = (&*self.pools, &filter.text) else { return Ok(None) };
-        if text.chars().count() < 3 {
+        if text.chars().count() < 3 || text.contains('\0') {
             return Ok(None);
         }
         let phrase = format!("\"{}\"", text.replace('"', "\"\""));
@@ -499,9 +503,18 @@ impl Store {
     /// [`StoreError::NotFound`] when there is no such image.
     pub async fn delete_image(&self, id: i64) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "update component_set set images = images - 1
-                   where id in (select set_id from image_set where image_id = $1)";
-        execute!(&mut tx, sql, id)?;
+        let sql = tx.sql(
+            "select set_id from image_set where image_id = $1",
+            "select id from component_set where id in (select set_id from image_set where image_id = $1)
+             order by id for update",
+        );
+        let sets: Vec<(i64,)> = rows!(&mut tx, sql, id)?;
+        let sql = tx.sql(
+            "update component_set set images = images - 1 where id in (select value from json_each($1))",
+            "update component_set set images = images - 1
+             where id in (select value::bigint from json_array_elements_text($1::json))",
+        );
+        execute!(&mut tx, sql, id_list(sets.into_iter().map(|(set,)| set)))?;
         if execute!(&mut tx, "delete from image where id = $1", id)? == 0 {
             return Err(StoreError::NotFound("image"));
         }

@@ -30,7 +30,7 @@ pub use self::{
     db::{OpenOptions, Store},
     error::StoreError,
     event::{Event, EventFilter, LogPosition, NewEvent, NewUserError, UserError, UserErrorFilter},
-    findings::{AffectedImage, ImageFinding, PackageImage, VulnerabilityRow},
+    findings::{AffectedImage, ImageFinding, PackageImage, Place, VulnerabilityRow},
     image::{Image, ImageChange, ImageFilter, ImageOrder, Labels, NewImage, Page, Scope},
     project::{Member, Project},
     queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},

@@ -1,6 +1,8 @@
 //! Findings follow their advisories: from the names that a new shard speaks of otherwise to the components, and
 //! from those to the counts of all images that have them. No image is pulled, and no step holds the writer long.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use model::{ChangeReason, Component, Finding};
 
 use crate::{
@@ -14,6 +16,8 @@ use crate::{
 
 /// Images whose counts are renewed in one transaction.
 const BATCH: i64 = 500;
+/// Sets that are counted in one transaction.
+const SETS: i64 = 100;
 
 /// A shard as it was matched with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +166,8 @@ impl Store {
     }
 
     /// Puts the findings of some components in the place of those that are open, where they differ. Counts follow
-    /// with [`Self::mark_sets`] and [`Self::recount_set`], also after a crash between.
+    /// with [`Self::mark_sets`] and [`Self::recount_set`], also after a crash between. Each component stands in
+    /// `changes` once at most.
     pub async fn change_findings(
         &self,
         shard: &str,
@@ -176,10 +181,7 @@ impl Store {
         if execute!(&mut tx, sql, now, shard, target)? == 0 {
             return Err(StoreError::ShardMoved(shard.to_owned()));
         }
-        let mut done = Rematched::default();
-        for change in changes {
-            change_one(&mut tx, change, now, &mut done).await?;
-        }
+        let done = replace_findings(&mut tx, changes, now).await?;
         tx.commit().await?;
         Ok(done)
     }
@@ -201,23 +203,59 @@ impl Store {
             };
             after = last;
             let sql = tx.sql(
-                "update component_set set dirty = true where id in (select value from json_each($1))",
-                "update component_set set dirty = true
-                 where id in (select value::bigint from json_array_elements_text($1::json))",
+                "update component_set set dirty = dirty + 1 where id in (select value from json_each($1))",
+                "update component_set set dirty = dirty + 1 where id in (
+                     select id from component_set
+                     where id in (select value::bigint from json_array_elements_text($1::json)) order by id for update)",
             );
             execute!(&mut tx, sql, id_list(sets.into_iter().map(|(id,)| id)))?;
             tx.commit().await?;
         }
     }
 
-    /// Counts the next dirty set and its images anew, a batch at a time. `None` when no set is dirty; else how many
+    /// Counts the next dirty sets and their images anew, a batch at a time. `None` when no set is dirty; else how many
     /// images it concerned.
     pub async fn recount_set(&self, now: Micros) -> Result<Option<u64>, StoreError> {
-        let next: Option<(i64,)> =
-            read_maybe!(self, "select id from component_set where dirty order by id limit 1")?;
-        let Some((set,)) = next else { return Ok(None) };
+        let sql = "select id, dirty, images from component_set where dirty > 0 order by id limit $1";
+        let mut dirty: Vec<(i64, i32, i32)> = read_rows!(self, sql, SETS)?;
+        let mut sum = 0;
+        let few = dirty.iter().take_while(|(_, _, images)| {
+            sum += i64::from(*images);
+            sum <= BATCH
+        });
+        let few = few.count();
+        dirty.truncate(few.max(1));
+        let seen: Vec<(i64, i32)> = dirty.iter().map(|(id, dirty, _)| (*id, *dirty)).collect();
+        let sets: Vec<i64> = seen.iter().map(|(id, _)| *id).collect();
+        match (few, sets.as_slice()) {
+            (_, []) => Ok(None),
+            (0, [set, ..]) => self.recount_large(*set, &seen, now).await.map(Some),
+            _ => self.recount_small(&sets, &seen, now).await.map(Some),
+        }
+    }
+
+    /// Counts sets that few images have.
+    async fn recount_small(&self, sets: &[i64], seen: &[(i64, i32)], now: Micros) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
-        findings::count_set(&mut tx, set).await?;
+        hold_sets(&mut tx, sets).await?;
+        findings::count_sets(&mut tx, sets).await?;
+        let sql = tx.sql(
+            "select distinct image_id from image_set where set_id in (select value from json_each($1)) order by image_id",
+            "select distinct image_id from image_set
+             where set_id in (select value::bigint from json_array_elements_text($1::json)) order by image_id",
+        );
+        let images: Vec<(i64,)> = rows!(&mut tx, sql, id_list(sets.iter().copied()))?;
+        let counted = u64::try_from(images.len()).unwrap_or(0);
+        recount_images(&mut tx, &id_list(images.into_iter().map(|(id,)| id)), now).await?;
+        clean(&mut tx, seen).await?;
+        tx.commit().await?;
+        Ok(counted)
+    }
+
+    /// Counts a set that many images have, in several transactions: it stays dirty until the last.
+    async fn recount_large(&self, set: i64, seen: &[(i64, i32)], now: Micros) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        findings::count_sets(&mut tx, &[set]).await?;
         tx.commit().await?;
         let (mut project, mut image, mut counted) = (0, 0, 0);
         loop {
@@ -226,13 +264,13 @@ impl Store {
             let images: Vec<(i64, i64)> = read_rows!(self, sql, set, project, image, BATCH)?;
             let mut tx = self.begin().await?;
             let Some(last) = images.last().copied() else {
-                execute!(&mut tx, "update component_set set dirty = false where id = $1", set)?;
+                clean(&mut tx, seen).await?;
                 tx.commit().await?;
-                return Ok(Some(counted));
+                return Ok(counted);
             };
             (project, image) = last;
             counted += u64::try_from(images.len()).unwrap_or(0);
-            recount_images(&mut tx, id_list(images.into_iter().map(|(_, id)| id)), now).await?;
+            recount_images(&mut tx, &id_list(images.into_iter().map(|(_, id)| id)), now).await?;
             tx.commit().await?;
         }
     }
@@ -245,8 +283,38 @@ impl Store {
     }
 }
 
-/// Adds the counts of their sets up for some images. The rank is `Facets::risk`, in SQL.
-async fn recount_images(tx: &mut Tx, images: String, now: Micros) -> Result<(), StoreError> {
+/// Takes the rows of sets in the order in which others take them.
+pub(crate) async fn hold_sets(tx: &mut Tx, sets: &[i64]) -> Result<(), StoreError> {
+    if tx.is_alone() {
+        return Ok(());
+    }
+    let sql = "select count(*) from (select id from component_set
+               where id in (select value::bigint from json_array_elements_text($1::json)) order by id for update) held";
+    let _: Option<(i64,)> = maybe!(tx, sql, id_list(sets.iter().copied()))?;
+    Ok(())
+}
+
+/// Counts of sets are right, unless they were marked again since they were seen.
+async fn clean(tx: &mut Tx, seen: &[(i64, i32)]) -> Result<(), StoreError> {
+    let sql = tx.sql(
+        "update component_set set dirty = 0 from json_each($1) j
+         where component_set.id = j.value ->> 0 and component_set.dirty = j.value ->> 1",
+        "update component_set set dirty = 0 from json_array_elements($1::json) j
+         where component_set.id = (j.value ->> 0)::bigint and component_set.dirty = (j.value ->> 1)::integer",
+    );
+    execute!(tx, sql, to_json(seen)?)?;
+    Ok(())
+}
+
+/// Adds the counts of their sets up for some images, and writes those that changed. The rank is `Facets::risk`, in
+/// SQL.
+async fn recount_images(tx: &mut Tx, images: &str, now: Micros) -> Result<(), StoreError> {
+    if !tx.is_alone() {
+        // Taken before their sets are read: who waits for another that counts the same images then sees what it saw.
+        let sql = "select count(*) from (select id from image
+                   where id in (select value::bigint from json_array_elements_text($1::json)) order by id for update) held";
+        let _: Option<(i64,)> = maybe!(tx, sql, images)?;
+    }
     let sql = tx.sql(
         "update image set critical = t.critical, high = t.high, medium = t.medium, low = t.low,
              negligible = t.negligible, unknown = t.unknown, fixable = t.fixable, changed_at = $2,
@@ -256,7 +324,8 @@ async fn recount_images(tx: &mut Tx, images: String, now: Micros) -> Result<(), 
                    sum(s.low) as low, sum(s.negligible) as negligible, sum(s.unknown) as unknown, sum(s.fixable) as fixable
                from image_set m join component_set s on s.id = m.set_id
                where m.image_id in (select value from json_each($1)) group by m.image_id) t
-         where image.id = t.image_id",
+         where image.id = t.image_id and (image.critical, image.high, image.medium, image.low, image.negligible,
+             image.unknown, image.fixable) <> (t.critical, t.high, t.medium, t.low, t.negligible, t.unknown, t.fixable)",
         "update image set critical = t.critical, high = t.high, medium = t.medium, low = t.low,
              negligible = t.negligible, unknown = t.unknown, fixable = t.fixable, changed_at = $2,
              risk = least(t.critical, 4095) * 2251799813685248 + least(t.high, 8191) * 274877906944
@@ -265,7 +334,8 @@ async fn recount_images(tx: &mut Tx, images: String, now: Micros) -> Result<(), 
                    sum(s.low) as low, sum(s.negligible) as negligible, sum(s.unknown) as unknown, sum(s.fixable) as fixable
                from image_set m join component_set s on s.id = m.set_id
                where m.image_id in (select value::bigint from json_array_elements_text($1::json)) group by m.image_id) t
-         where image.id = t.image_id",
+         where image.id = t.image_id and (image.critical, image.high, image.medium, image.low, image.negligible,
+             image.unknown, image.fixable) <> (t.critical, t.high, t.medium, t.low, t.negligible, t.unknown, t.fixable)",
     );
     execute!(tx, sql, images, now)?;
     Ok(())
@@ -277,54 +347,71 @@ fn same(a: &Finding, b: &Finding) -> bool {
     strip(a) == strip(b)
 }
 
-async fn change_one(
+/// All changes at once, so that rows are taken in one order.
+async fn replace_findings(
     tx: &mut Tx,
-    change: &ComponentChange,
+    changes: &[ComponentChange],
     now: Micros,
-    done: &mut Rematched,
-) -> Result<(), StoreError> {
-    let sql = "select f.id, v.name, f.body from finding f join vulnerability v on v.id = f.vulnerability_id
-               where f.component_id = $1 and f.closed_at is null";
-    let open: Vec<(i64, String, String)> = rows!(tx, sql, change.component)?;
-    let closed_before = done.closed.len();
-    let mut fresh: Vec<(&Finding, ChangeReason)> =
-        change.findings.iter().map(|finding| (finding, ChangeReason::AdvisoryNew)).collect();
-    for (id, name, body) in open {
-        let stored: Finding = serde_json::from_str(&body).map_err(|_| StoreError::Value("finding"))?;
-        let reason = match fresh.iter().position(|(finding, _)| finding.id == name) {
-            Some(at) if same(fresh[at].0, &stored) => {
-                fresh.swap_remove(at);
+) -> Result<Rematched, StoreError> {
+    let sql = tx.sql(
+        "select f.component_id, f.id, f.vulnerability_id, v.name, f.body from finding f
+         join vulnerability v on v.id = f.vulnerability_id
+         where f.closed_at is null and f.component_id in (select value from json_each($1))",
+        "select f.component_id, f.id, f.vulnerability_id, v.name, f.body from finding f
+         join vulnerability v on v.id = f.vulnerability_id
+         where f.closed_at is null and f.component_id in (select value::bigint from json_array_elements_text($1::json))",
+    );
+    let open: Vec<(i64, i64, i64, String, String)> =
+        rows!(tx, sql, id_list(changes.iter().map(|change| change.component)))?;
+    let mut fresh: BTreeMap<(i64, &str), (&Finding, ChangeReason)> = BTreeMap::new();
+    for change in changes {
+        for finding in &change.findings {
+            fresh.entry((change.component, &finding.id)).or_insert((finding, ChangeReason::AdvisoryNew));
+        }
+    }
+    let (mut closed, mut ended, mut touched) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for (component, id, vulnerability, name, body) in &open {
+        let stored: Finding = serde_json::from_str(body).map_err(|_| StoreError::Value("finding"))?;
+        let key = (*component, name.as_str());
+        let reason = match fresh.get_mut(&key) {
+            Some((finding, _)) if same(finding, &stored) => {
+                fresh.remove(&key);
                 continue;
             }
-            Some(at) => {
-                fresh[at].1 = ChangeReason::AdvisoryChanged;
+            Some((_, reason)) => {
+                *reason = ChangeReason::AdvisoryChanged;
                 ChangeReason::AdvisoryChanged
             }
             None => ChangeReason::AdvisoryGone,
         };
-        execute!(
-            tx,
-            "update finding set closed_at = $1, closed_for = $2 where id = $3",
-            now,
-            reason.code(),
-            id
-        )?;
-        done.closed.push(id);
+        closed.push((*id, reason));
+        ended.push((*vulnerability, name.as_str()));
+        touched.insert(*component);
     }
-    for reason in [ChangeReason::AdvisoryNew, ChangeReason::AdvisoryChanged] {
-        let opened: Vec<NewFinding<'_>> = fresh
-            .iter()
-            .filter(|(_, why)| *why == reason)
-            .map(|(finding, _)| NewFinding { component: change.component, finding })
-            .collect();
-        findings::open(tx, &opened, reason, now).await?;
+    let names: BTreeSet<&str> =
+        ended.iter().map(|(_, name)| *name).chain(fresh.keys().map(|(_, name)| *name)).collect();
+    if names.is_empty() {
+        return Ok(Rematched::default());
     }
-    if !fresh.is_empty() || done.closed.len() > closed_before {
-        let sql = "insert into recount (component_id) values ($1) on conflict do nothing";
-        execute!(tx, sql, change.component)?;
-        let sql = "select id from finding where component_id = $1 and opened_at = $2 and closed_at is null";
-        let opened: Vec<(i64,)> = rows!(tx, sql, change.component, now)?;
-        done.opened.extend(opened.into_iter().map(|(id,)| id));
-    }
-    Ok(())
+    findings::hold_vulnerabilities(tx, &names.into_iter().collect::<Vec<_>>()).await?;
+    findings::close(tx, &closed, now).await?;
+    let new: Vec<NewFinding<'_>> = fresh
+        .iter()
+        .map(|((component, _), (finding, reason))| NewFinding {
+            component: *component,
+            finding,
+            reason: *reason,
+        })
+        .collect();
+    let opened = findings::open(tx, &new, now).await?;
+    let ended: BTreeSet<i64> = ended.into_iter().map(|(id, _)| id).collect();
+    findings::rate(tx, &ended.into_iter().collect::<Vec<_>>()).await?;
+    touched.extend(fresh.keys().map(|(component, _)| *component));
+    let sql = tx.sql(
+        "insert into recount (component_id) select value from json_each($1) where true on conflict do nothing",
+        "insert into recount (component_id) select value::bigint from json_array_elements_text($1::json)
+         on conflict do nothing",
+    );
+    execute!(tx, sql, id_list(touched))?;
+    Ok(Rematched { opened, closed: closed.into_iter().map(|(id, _)| id).collect() })
 }

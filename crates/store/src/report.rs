@@ -11,7 +11,7 @@ use crate::{
     error::StoreError,
     findings::count_inventory,
     image::facets,
-    pack::{pack_ids, unpack_ids},
+    pack::{id_list, pack_ids, unpack_ids},
     queue::{self, Claimed},
     rematch,
     scan::note_all,
@@ -121,14 +121,15 @@ impl Store {
         if !matched {
             content::intern(&mut tx, content, now).await?;
         }
+        let waiting: Vec<(Uuid, i64)> =
+            rows!(&mut tx, "select id, image_id from scan where job_id = $1 order by id", job.id)?;
+        hold_sets(&mut tx, content.inventory, &waiting).await?;
         let sql = "select f.id from inventory_set i join set_component s on s.set_id = i.set_id
                    join finding f on f.component_id = s.component_id
                    where i.inventory_id = $1 and f.closed_at is null order by f.id";
         let ids: Vec<(i64,)> = rows!(&mut tx, sql, content.inventory)?;
         let findings = pack_ids(&ids.into_iter().map(|(id,)| id).collect::<Vec<_>>());
         let facets = count_inventory(&mut tx, content.inventory).await?;
-        let waiting: Vec<(Uuid, i64)> =
-            rows!(&mut tx, "select id, image_id from scan where job_id = $1 order by id", job.id)?;
         for (scan, image) in &waiting {
             let stored = Stored {
                 scan: *scan,
@@ -248,14 +249,6 @@ async fn complete_one(
 
 /// Lets an image stand for the sets of another inventory.
 async fn replace_sets(tx: &mut Tx, image: i64, inventory: i64) -> Result<(), StoreError> {
-    // Rows of sets are shared by many images: taken in one order, so that no two writers wait for each other.
-    let sql = tx.sql(
-        "select 1 where $1 = $2",
-        "select count(*) from (select id from component_set where id in (
-             select set_id from inventory_set where inventory_id = $1
-             union select set_id from image_set where image_id = $2) order by id for update) held",
-    );
-    let _: Option<(i64,)> = maybe!(tx, sql, inventory, image)?;
     let sql = "update component_set set images = images - 1
                where id in (select set_id from image_set where image_id = $1)";
     execute!(tx, sql, image)?;
@@ -267,5 +260,21 @@ async fn replace_sets(tx: &mut Tx, image: i64, inventory: i64) -> Result<(), Sto
     let sql = "update component_set set images = images + 1
                where id in (select set_id from inventory_set where inventory_id = $1)";
     execute!(tx, sql, inventory)?;
+    Ok(())
+}
+
+/// Takes the rows of all sets that images have or will have: in one order, so that no two writers wait for each
+/// other, and before they are read, so that whoever counts them anew meanwhile either was read or sees the images.
+async fn hold_sets(tx: &mut Tx, inventory: i64, waiting: &[(Uuid, i64)]) -> Result<(), StoreError> {
+    if tx.is_alone() {
+        return Ok(());
+    }
+    let images = id_list(waiting.iter().map(|(_, image)| *image));
+    let sql = "select count(*) from (select id from component_set where id in (
+                   select set_id from inventory_set where inventory_id = $1
+                   union select set_id from image_set
+                   where image_id in (select value::bigint from json_array_elements_text($2::json)))
+               order by id for update) held";
+    let _: Option<(i64,)> = maybe!(tx, sql, inventory, images)?;
     Ok(())
 }

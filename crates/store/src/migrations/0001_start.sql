@@ -104,7 +104,8 @@ create table image (
     -- the newest report; it stays when a later scan fails
     report_id bigint,
     inventory_id bigint references inventory (id),
-    scanned_at bigint,
+    -- 0 when it never was
+    scanned_at bigint not null default 0,
     -- counts of the open findings of the newest report's inventory, kept up to date by later matches
     critical integer not null default 0,
     high integer not null default 0,
@@ -181,17 +182,18 @@ create table component_set (
     negligible integer not null default 0,
     unknown integer not null default 0,
     fixable integer not null default 0,
-    -- the counts, and those of its images, are older than the findings
-    dirty boolean not null default false
+    -- the counts, and those of its images, are older than the findings; grows with every change of these, so that
+    -- who counted them knows whether they changed meanwhile
+    dirty integer not null default 0
 );
-create index component_set_dirty on component_set (id) where dirty;
+create index component_set_dirty on component_set (id) where dirty > 0;
 
 create table set_component (
     set_id bigint not null references component_set (id) on delete cascade,
     component_id bigint not null references component (id),
     primary key (set_id, component_id)
 ) {clustered};
-create index set_component_component on set_component (component_id, set_id);
+create unique index set_component_component on set_component (component_id, set_id);
 
 create table inventory_set (
     inventory_id bigint not null references inventory (id) on delete cascade,
@@ -235,7 +237,9 @@ create table finding (
     closed_for smallint
 );
 create unique index finding_open on finding (component_id, vulnerability_id) where closed_at is null;
-create index finding_vulnerability on finding (vulnerability_id, component_id) where closed_at is null;
+create unique index finding_vulnerability on finding (vulnerability_id, component_id) where closed_at is null;
+-- counting reads this alone
+create index finding_component on finding (component_id, closed_at, severity, fixable);
 create index finding_opened on finding (opened_at);
 create index finding_closed on finding (closed_at) where closed_at is not null;
 

@@ -1,0 +1,12 @@
+//! The store from the outside: every test on SQLite, and on PostgreSQL where it is installed.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail")]
+
+mod bulk;
+mod lists;
+mod matching;
+mod opening;
+mod place;
+mod queue;
+mod rig;
+mod world;
