@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 use crate::binary::{Home, project};
 
 /// All commands, in the order of the page.
-const COMMANDS: [&[&str]; 7] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["scan"],
     &["db", "build"],
@@ -13,6 +13,11 @@ const COMMANDS: [&[&str]; 7] = [
     &["db", "update"],
     &["versions", "compare"],
     &["demo"],
+    &["submit"],
+    &["status"],
+    &["report"],
+    &["images"],
+    &["where"],
 ];
 const PAGE: &str = "docs/cli.md";
 
