@@ -19,3 +19,8 @@ pub fn micros(duration: Duration) -> Micros {
 pub fn rfc3339(at: Micros) -> String {
     jiff::Timestamp::from_microsecond(at).map_or_else(|_| at.to_string(), |at| format!("{at:.3}"))
 }
+
+/// A time as RFC 3339 writes it.
+pub fn parse(text: &str) -> Option<Micros> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)
+}

@@ -1,6 +1,6 @@
 //! What changed of an image from report to report, and why; and what differs between two scans. Reads only.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use model::{ChangeReason, Facets, PackageKind, Report};
 use store::{Image, ImageFinding, Micros, Report as StoredReport, Scan};
@@ -110,10 +110,10 @@ impl Service {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut origins: BTreeMap<i64, (String, String)> = BTreeMap::new();
         for report in &reports {
-            if !origins.contains_key(&report.inventory_id) {
+            if let Entry::Vacant(place) = origins.entry(report.inventory_id) {
                 let inventory = self.store.inventory(report.inventory_id).await?;
                 let inventory = inventory.ok_or(ReportError::Damaged("inventory"))?;
-                origins.insert(report.inventory_id, (inventory.digest, inventory.analyzers));
+                place.insert((inventory.digest, inventory.analyzers));
             }
         }
         let mut steps = Vec::new();

@@ -76,19 +76,19 @@ pub async fn watch(service: Service, mut stop: watch::Receiver<bool>, told: impl
                     match move_all(&service, &there, &told).await {
                         Ok(()) => seen = Some(digests),
                         Err(error) => {
-                            tracing::error!(error = %model::problem::explain(&error), "findings could not be moved to new advisories")
+                            tracing::error!(error = %model::problem::explain(&error), "findings could not be moved to new advisories");
                         }
                     }
                     match service.store.unpark(true, clock::now()).await {
                         Ok(_) => service.touch(),
                         Err(error) => {
-                            tracing::error!(error = %model::problem::explain(&error), "waiting jobs could not be woken")
+                            tracing::error!(error = %model::problem::explain(&error), "waiting jobs could not be woken");
                         }
                     }
                 }
             }
             Err(error) => {
-                tracing::error!(error = %model::problem::explain(&error), "the advisory database cannot be read")
+                tracing::error!(error = %model::problem::explain(&error), "the advisory database cannot be read");
             }
         }
         tokio::select! {

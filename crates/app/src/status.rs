@@ -204,7 +204,8 @@ impl ImageStatus {
         }
     }
 
-    fn of_scan(scan: &Scan) -> Self {
+    /// Of a scan alone: without what must be looked up beside it.
+    pub fn of_scan(scan: &Scan) -> Self {
         let facts = StatusFacts {
             reason: scan.reason,
             attempt: scan.attempt,

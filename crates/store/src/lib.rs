@@ -13,6 +13,7 @@ mod db;
 mod error;
 mod event;
 mod findings;
+mod idempotency;
 mod image;
 mod migrate;
 mod pack;
@@ -31,6 +32,7 @@ pub use self::{
     error::StoreError,
     event::{Event, EventFilter, LogPosition, NewEvent, NewUserError, UserError, UserErrorFilter},
     findings::{AffectedImage, ImageFinding, PackageImage, Place, VulnerabilityRow},
+    idempotency::NewIdempotency,
     image::{Image, ImageChange, ImageFilter, ImageOrder, Labels, NewImage, Page, Scope},
     project::{Member, Project},
     queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},

@@ -66,7 +66,7 @@ pub(crate) async fn index(service: &Service, job: &Claimed, meter: &Arc<Meter>) 
             let ended = Ended::from(error);
             if let Ended::Aborted(reason, text) = ended {
                 let kept = service.spool.keep_inventory(&payload.digest, &service.analyzers, &body);
-                return Err(Ended::Failed(reason, super::spool::told(text, kept)));
+                return Err(Ended::Failed(reason, super::spool::told(&text, kept)));
             }
             Err(ended)
         }

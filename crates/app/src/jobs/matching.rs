@@ -110,7 +110,7 @@ pub(crate) async fn matching(service: &Service, job: &Claimed, meter: &Arc<Meter
             let ended = Ended::from(error);
             if let Ended::Aborted(reason, text) = ended {
                 let kept = service.spool.keep_match(payload.inventory, &matched);
-                return Err(Ended::Failed(reason, spool::told(text, kept)));
+                return Err(Ended::Failed(reason, spool::told(&text, kept)));
             }
             Err(ended)
         }

@@ -126,7 +126,7 @@ async fn beat(service: &Service, job: &Claimed, meter: &Meter) -> Outcome {
             Ok(outcome) => return outcome,
             // The lease tells who is right in the end; one beat that fails proves nothing.
             Err(error) => {
-                tracing::warn!(job = job.id, error = %model::problem::explain(&error), "a lease could not be renewed")
+                tracing::warn!(job = job.id, error = %model::problem::explain(&error), "a lease could not be renewed");
             }
         }
     }
@@ -158,7 +158,7 @@ async fn end(service: &Service, job: &Claimed, ended: Ended) {
         Ok(()) | Err(StoreError::Lost | StoreError::Stopped) => {}
         // The lease runs out, and the job returns to the queue.
         Err(error) => {
-            tracing::error!(job = job.id, kind, error = %model::problem::explain(&error), "the end of a job could not be stored")
+            tracing::error!(job = job.id, kind, error = %model::problem::explain(&error), "the end of a job could not be stored");
         }
     }
 }

@@ -72,7 +72,7 @@ fn load<T: DeserializeOwned>(path: &PathBuf) -> Option<T> {
 }
 
 /// What the user is told of a refused result.
-pub(crate) fn told(error: String, kept: io::Result<PathBuf>) -> String {
+pub(crate) fn told(error: &str, kept: io::Result<PathBuf>) -> String {
     match kept {
         Ok(path) => {
             tracing::error!(file = %path.display(), %error, "the store refused a result; it is kept as a file");

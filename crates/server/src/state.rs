@@ -1,0 +1,89 @@
+//! What every route shares.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use app::{Service, accounts::Accounts};
+use tokio::sync::watch;
+
+use crate::metrics::Metrics;
+
+/// How the routes behave: plain values, whoever read them.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Version of the program, as answers and reports tell it.
+    pub version: String,
+    /// Whether people reach the service by TLS, here or at a proxy: cookies are for TLS only then.
+    pub secure: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// How long a request may take that neither waits nor uploads.
+    pub timeout: Duration,
+    /// How long an upload may take.
+    pub upload_timeout: Duration,
+    /// Largest body of a request that is no upload, in bytes.
+    pub max_body: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secure: false,
+            proxies: Vec::new(),
+            timeout: Duration::from_secs(60),
+            upload_timeout: Duration::from_secs(3600),
+            max_body: 1 << 20,
+        }
+    }
+}
+
+/// What every route shares. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The service.
+    pub service: Service,
+    /// Who may do what.
+    pub accounts: Arc<Accounts>,
+    /// How the routes behave.
+    pub settings: Arc<Settings>,
+    /// Counts of what the routes did.
+    pub metrics: Arc<Metrics>,
+    /// Whether somebody works: false makes every status `not_ready`.
+    working: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Becomes true when the service ends: streams and those who wait end then.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl AppState {
+    /// Puts the parts together. `working` says whether a worker is alive, in this process or, where that cannot be
+    /// told, anywhere; `stop` becomes true when the service ends.
+    pub fn new(
+        service: Service,
+        accounts: Arc<Accounts>,
+        settings: Settings,
+        working: impl Fn() -> bool + Send + Sync + 'static,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let (settings, metrics) = (Arc::new(settings), Arc::default());
+        Self { service, accounts, settings, metrics, working: Arc::new(working), stop }
+    }
+
+    pub(crate) fn is_working(&self) -> bool {
+        (self.working)()
+    }
+
+    /// Resolves when the service ends.
+    pub(crate) async fn stopped(&self) {
+        let mut stop = self.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_err() {
+            // Nobody is left to say it.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl std::fmt::Debug for AppState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppState").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
