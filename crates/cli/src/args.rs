@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use egress::Url;
 use model::{Platform, Severity};
 
-use crate::commands::client;
+use crate::{commands::client, settings::flags::ServeFlags};
 
 /// Knows what is in every container image, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Ask how versions are ordered, which is how ranges are matched.
     #[command(subcommand)]
     Versions(VersionsCommand),
+    /// Look at the settings of the service.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Show it all on images made on the spot, without any network.
     Demo(DemoArgs),
     /// Ask a service for scans.
@@ -210,6 +213,35 @@ pub(crate) struct CompareArgs {
     /// The other version.
     #[arg(allow_hyphen_values = true)]
     pub(crate) b: Option<String>,
+}
+
+/// `lazaret config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what is in force, and where it came from; secrets are masked.
+    Show(Box<ConfigShowArgs>),
+    /// Print the page that documents every setting, in Markdown.
+    Docs,
+}
+
+/// `lazaret config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShowArgs {
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = ConfigFormat::Text)]
+    pub(crate) format: ConfigFormat,
+    /// The same flags as for the service itself.
+    #[command(flatten)]
+    pub(crate) settings: ServeFlags,
+}
+
+/// How settings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ConfigFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
 }
 
 /// `lazaret demo`.

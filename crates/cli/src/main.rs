@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod exit;
 mod output;
+mod settings;
 
 use std::{
     io::{IsTerminal as _, Write as _},
@@ -15,7 +16,7 @@ use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    args::{Cli, Command, DbCommand, VersionsCommand},
+    args::{Cli, Command, ConfigCommand, DbCommand, VersionsCommand},
     exit::{Exit, Failure},
 };
 
@@ -44,6 +45,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Db(DbCommand::Status(args)) => commands::db::status(&args),
         Command::Db(DbCommand::Update(args)) => commands::db::update(&args),
         Command::Versions(VersionsCommand::Compare(args)) => commands::versions::compare(&args),
+        Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
+        Command::Config(ConfigCommand::Docs) => commands::config::docs(),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Submit(args) => commands::client::submit(&args),
         Command::Status(args) => commands::client::status(&args),

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod client;
+pub(crate) mod config;
 pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod network;

@@ -13,6 +13,7 @@ mod reference;
 mod sample;
 mod scan;
 mod server;
+mod settings;
 mod small;
 mod sources;
 mod terminal;

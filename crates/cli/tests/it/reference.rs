@@ -5,13 +5,15 @@ use std::{fmt::Write as _, fs};
 use crate::binary::{Home, project};
 
 /// All commands, in the order of the page.
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 14] = [
     &[],
     &["scan"],
     &["db", "build"],
     &["db", "status"],
     &["db", "update"],
     &["versions", "compare"],
+    &["config", "show"],
+    &["config", "docs"],
     &["demo"],
     &["submit"],
     &["status"],

@@ -1,0 +1,317 @@
+//! The one list of settings. To add one: add a line here and a field in [`super::typed`].
+
+use super::value::{Items, Kind};
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// `group.name`, as in the file.
+    pub(crate) key: &'static str,
+    /// What it can be.
+    pub(crate) kind: Kind,
+    /// What it is when nobody says.
+    pub(crate) default: Default,
+    /// A flag of its own; every setting can be given with `--set` too.
+    pub(crate) flag: Option<&'static str>,
+    /// Shown masked, and may be given as a file.
+    pub(crate) secret: bool,
+    /// What it does, for the documentation.
+    pub(crate) doc: &'static str,
+}
+
+/// What a setting is when nobody says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Default {
+    /// This text.
+    Is(&'static str),
+    /// A file or directory below `data.dir`.
+    InData(&'static str),
+    /// `$XDG_DATA_HOME/lazaret`, `~/.local/share/lazaret`, or `/var/lib/lazaret` without a home.
+    DataHome,
+    /// The number of processors, two at least.
+    Processors,
+    /// Nothing, which means this.
+    Unset(&'static str),
+}
+
+impl Setting {
+    /// Its variable: `LAZARET_` and the key in capitals.
+    pub(crate) fn variable(&self) -> String {
+        format!("LAZARET_{}", self.key.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// What the key begins with.
+    pub(crate) fn group(&self) -> &'static str {
+        self.key.split_once('.').map_or(self.key, |(group, _)| group)
+    }
+
+    const fn new(key: &'static str, kind: Kind, default: Default, doc: &'static str) -> Self {
+        Self { key, kind, default, flag: None, secret: false, doc }
+    }
+
+    const fn flag(mut self, flag: &'static str) -> Self {
+        self.flag = Some(flag);
+        self
+    }
+
+    const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+}
+
+/// The setting of that key.
+pub(crate) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// The key that is most like this one, if one is.
+pub(crate) fn nearest(key: &str) -> Option<&'static str> {
+    // A key may be right but for its group.
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let same =
+        SETTINGS.iter().find(|setting| setting.key.split_once('.').is_some_and(|(_, own)| own == name));
+    let score = |setting: &Setting| strsim::jaro_winkler(setting.key, key);
+    let best = SETTINGS.iter().max_by(|a, b| score(a).total_cmp(&score(b)));
+    let best = best.filter(|setting| score(setting) > 0.85);
+    best.or(same).map(|setting| setting.key)
+}
+
+const HTTP: Kind = Kind::Url(&["https", "http"]);
+const SLOTS: Kind = Kind::Number(0, 1_000);
+
+/// All settings, in the order of the documentation.
+pub(crate) static SETTINGS: &[Setting] = &[
+    Setting::new(
+        "data.dir",
+        Kind::Path,
+        Default::DataHome,
+        "Directory of everything that the service keeps.",
+    )
+    .flag("--data"),
+    Setting::new("server.listen", Kind::Socket, Default::Is("127.0.0.1:8080"), "Where the service answers.")
+        .flag("--listen"),
+    Setting::new(
+        "server.role",
+        Kind::Choice(&["all", "api", "worker"]),
+        Default::Is("all"),
+        "What this process does: answer requests, work on scans, or both.",
+    )
+    .flag("--role"),
+    Setting::new(
+        "server.proxies",
+        Kind::List(Items::Ips),
+        Default::Is(""),
+        "Addresses of proxies whose X-Forwarded-For is believed.",
+    ),
+    Setting::new(
+        "server.behind_tls",
+        Kind::Bool,
+        Default::Is("false"),
+        "Whether a proxy in front speaks TLS, so that cookies are for TLS only; with a certificate here they are.",
+    ),
+    Setting::new("tls.cert", Kind::Path, Default::Unset("plain HTTP"), "PEM file of the certificate chain.")
+        .flag("--tls-cert"),
+    Setting::new("tls.key", Kind::Path, Default::Unset("plain HTTP"), "PEM file of the certificate's key.")
+        .flag("--tls-key"),
+    Setting::new(
+        "database.url",
+        Kind::Url(&["postgres", "postgresql"]),
+        Default::Unset("SQLite in the data directory"),
+        "The PostgreSQL database: postgres://USER:PASSWORD@HOST:PORT/NAME.",
+    )
+    .flag("--database-url")
+    .secret(),
+    Setting::new(
+        "database.max_connections",
+        Kind::Number(2, 1_000),
+        Default::Is("20"),
+        "Connections to PostgreSQL that are kept at most.",
+    ),
+    Setting::new("workers.index_slots", Kind::Number(1, 1_000), Default::Processors, "Images read at once."),
+    Setting::new(
+        "workers.match_slots",
+        Kind::Number(1, 1_000),
+        Default::Processors,
+        "Inventories matched with the advisories at once.",
+    ),
+    Setting::new(
+        "workers.budget",
+        Kind::Size,
+        Default::Is("8GiB"),
+        "Compressed bytes of all images that are read at once; one image may exceed it alone.",
+    ),
+    Setting::new(
+        "workers.reserved_interactive",
+        SLOTS,
+        Default::Is("1"),
+        "Index slots kept free for scans that a person waits for.",
+    ),
+    Setting::new(
+        "workers.reserved_pipeline",
+        SLOTS,
+        Default::Is("0"),
+        "Index slots kept free for scans of pipelines.",
+    ),
+    Setting::new(
+        "workers.reserved_push",
+        SLOTS,
+        Default::Is("0"),
+        "Index slots kept free for images that were just pushed.",
+    ),
+    Setting::new("workers.timeout", Kind::Duration, Default::Is("30m"), "Time that reading one image may take."),
+    Setting::new(
+        "queue.lease",
+        Kind::Duration,
+        Default::Is("30s"),
+        "How long a worker may be silent until its jobs return to the queue.",
+    ),
+    Setting::new(
+        "queue.heartbeat",
+        Kind::Duration,
+        Default::Is("2s"),
+        "How often a worker renews its claim.",
+    ),
+    Setting::new(
+        "queue.max_attempts",
+        Kind::Number(1, 100),
+        Default::Is("5"),
+        "Attempts until a scan has failed.",
+    ),
+    Setting::new(
+        "queue.backoff",
+        Kind::Duration,
+        Default::Is("2s"),
+        "Pause after the first aborted attempt; it doubles from one to the next.",
+    ),
+    Setting::new("queue.max_backoff", Kind::Duration, Default::Is("5m"), "Longest pause between attempts."),
+    Setting::new("advisories.dir", Kind::Path, Default::InData("db"), "Directory of the advisory database."),
+    Setting::new(
+        "advisories.url",
+        HTTP,
+        Default::Is(feeds::DEFAULT_BASE),
+        "Where advisories are fetched from: a URL laid out as OSV's exports.",
+    ),
+    Setting::new(
+        "advisories.offline",
+        Kind::Bool,
+        Default::Is("false"),
+        "Fetch no advisories; use what is there.",
+    ),
+    Setting::new(
+        "advisories.interval",
+        Kind::Duration,
+        Default::Is("6h"),
+        "How often advisories are refreshed.",
+    ),
+    Setting::new(
+        "images.plain_http",
+        Kind::List(Items::Text),
+        Default::Is(""),
+        "Registries (HOST or HOST:PORT) that are spoken to without TLS.",
+    ),
+    Setting::new(
+        "images.allow",
+        Kind::List(Items::Addresses),
+        Default::Is(""),
+        "Hosts and ranges that may be reached although they are private or loopback.",
+    ),
+    Setting::new(
+        "images.ca_files",
+        Kind::List(Items::Text),
+        Default::Is(""),
+        "PEM files of certificate authorities that are trusted too.",
+    ),
+    Setting::new(
+        "images.max_upload",
+        Kind::Size,
+        Default::Is("10GiB"),
+        "Largest image that may be uploaded.",
+    ),
+    Setting::new("auth.session_lifetime", Kind::Duration, Default::Is("7d"), "How long a login holds at most."),
+    Setting::new(
+        "auth.session_idle",
+        Kind::Duration,
+        Default::Is("12h"),
+        "How long a login holds in which nothing is done.",
+    ),
+    Setting::new(
+        "auth.lockout_threshold",
+        Kind::Number(1, 1_000),
+        Default::Is("4"),
+        "Wrong passwords in a row that cost nothing; after the next one, an account is locked for a while.",
+    ),
+    Setting::new(
+        "auth.lockout_backoff",
+        Kind::Duration,
+        Default::Is("5s"),
+        "How long the first lock lasts; it doubles from one to the next, up to 15 minutes.",
+    ),
+    Setting::new(
+        "log.level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        Default::Is("info"),
+        "What is logged.",
+    ),
+    Setting::new("log.format", Kind::Choice(&["text", "json"]), Default::Is("text"), "How it is logged.")
+        .flag("--log-format"),
+    Setting::new(
+        "history.events",
+        Kind::Duration,
+        Default::Is("400d"),
+        "How long the audit log is kept.",
+    ),
+    Setting::new(
+        "history.errors",
+        Kind::Duration,
+        Default::Is("90d"),
+        "How long the log of user errors is kept.",
+    ),
+    Setting::new(
+        "secrets.key",
+        Kind::Text,
+        Default::Unset("a key made at the first start, in seal.key of the data directory"),
+        "The key that seals stored credentials: base64 of 32 random bytes. Processes on one database need the same.",
+    )
+    .secret(),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_also_with_their_files() {
+        let mut names = BTreeSet::new();
+        for setting in SETTINGS {
+            assert!(names.insert(setting.variable()), "{}", setting.key);
+            if setting.secret {
+                assert!(names.insert(format!("{}_FILE", setting.variable())), "{}", setting.key);
+            }
+            assert!(setting.doc.ends_with('.') && setting.key.contains('.'), "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn defaults_are_valid() {
+        for setting in SETTINGS {
+            if let Default::Is(text) = setting.default {
+                assert!(setting.kind.parse(text).is_ok(), "{}", setting.key);
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_its_neighbour() {
+        for (typed, expected) in [
+            ("server.lisen", Some("server.listen")),
+            ("queue.heart_beat", Some("queue.heartbeat")),
+            ("http.listen", Some("server.listen")),
+            ("zzz", None),
+        ] {
+            assert_eq!(nearest(typed), expected, "{typed}");
+        }
+    }
+}
