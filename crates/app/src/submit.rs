@@ -94,7 +94,8 @@ impl SubmitError {
 }
 
 impl Target {
-    /// From what a person wrote. Paths are none: a service never opens what a stranger names on its own disk.
+    /// From what a person wrote. Paths are none: a service never opens what a stranger names on its own disk. A
+    /// reference without tag and digest means the tag `latest`, so that it is one image however it is written.
     pub fn parse(text: &str) -> Result<Self, SubmitError> {
         let wrong = |why: String| SubmitError::Reference(text.chars().take(300).collect(), why);
         if let Some(rest) = text.strip_prefix("s3://") {
@@ -106,8 +107,17 @@ impl Target {
                 Err(wrong("s3://BUCKET/KEY".to_owned()))
             };
         }
+        // At the command line these open files; here they would read as the image called `dir`.
+        if ["oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|kind| text.starts_with(kind)) {
+            return Err(wrong("a service opens no files".to_owned()));
+        }
         let text = text.strip_prefix("docker://").unwrap_or(text);
-        text.parse().map(Self::Registry).map_err(|error| wrong(model::problem::explain(&error)))
+        let mut reference: ImageReference =
+            text.parse().map_err(|error| wrong(model::problem::explain(&error)))?;
+        if reference.tag.is_none() && reference.digest.is_none() {
+            reference.tag = Some(reference.tag_or_latest().to_owned());
+        }
+        Ok(Self::Registry(reference))
     }
 
     /// How people call it.
@@ -197,7 +207,7 @@ pub async fn submit(
             class: requester.class,
             active_key: prepared.key,
             sealed: prepared.sealed.as_deref(),
-            max_attempts: max_attempts,
+            max_attempts,
             requested_by: requester.name,
             request_id: requester.request_id,
         })
@@ -246,6 +256,7 @@ mod tests {
             "oci-archive:/x.tar",
             "../x",
             "docker-archive:x",
+            "oci:x",
             "",
             "s3://bucket",
             "s3:///key",

@@ -114,17 +114,28 @@ impl FromStr for ImageReference {
 }
 
 fn valid_registry(text: &str) -> bool {
-    let (host, port) = match text.strip_prefix('[') {
+    let (host_ok, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((host, tail)) => (host, tail.strip_prefix(':')),
-            None => return false,
+            Some((host, tail)) if tail.is_empty() || tail.starts_with(':') => {
+                (host.parse::<std::net::Ipv6Addr>().is_ok(), tail.strip_prefix(':'))
+            }
+            _ => return false,
         },
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+        None => {
+            let (host, port) = text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port)));
+            (host.len() <= 253 && host.split('.').all(valid_label), port)
+        }
     };
-    let host_ok = !host.is_empty()
-        && host.len() <= 253
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'_'));
     host_ok && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
+/// One part of a host name. Underscores are no part of the grammar, but of names that people give to containers.
+fn valid_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    !text.is_empty()
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 fn valid_component(text: &str) -> bool {
@@ -202,5 +213,27 @@ mod tests {
         for bad in ["", "UPPER", "a//b", "a/../b", "a:b c", "reg.io/", "a@sha256:zz", "host:99999/a", "-a"] {
             assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_registry_is_a_host() {
+        for bad in [
+            "../x",
+            "./x",
+            ".hidden/x",
+            "a..b/x",
+            "host./x",
+            "-a.io/x",
+            "a-.io/x",
+            "a.io:/x",
+            "a.io:5000:1/x",
+            "[::1/x",
+            "[::1]5000/x",
+            "[1.2]:5000/x",
+        ] {
+            assert!(bad.parse::<ImageReference>().is_err(), "{bad}");
+        }
+        check("my_registry.lan:5000/app", "my_registry.lan:5000/app");
+        check("Reg-1.example.COM/app", "Reg-1.example.COM/app");
     }
 }
