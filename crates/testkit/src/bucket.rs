@@ -2,9 +2,9 @@
 //! has installed it.
 
 use std::{
-    env, fs,
+    fs,
     io::{self, BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{Mutex, PoisonError},
 };
@@ -100,7 +100,8 @@ impl Bucket {
     }
 
     fn start_with(mode: &str) -> io::Result<Option<Self>> {
-        let Some(python) = find_python() else {
+        // Another moto, found by chance, might judge signatures in another way.
+        let Some(python) = tool::python_with("moto") else {
             tool::skip("tests on a bucket: the S3 server moto is not installed (scripts/test tools does)");
             return Ok(None);
         };
@@ -176,14 +177,4 @@ fn read_answer(stdout: &mut BufReader<ChildStdout>) -> io::Result<Value> {
     let mut line = String::new();
     stdout.read_line(&mut line)?;
     serde_json::from_str(&line).map_err(|_| io::Error::other("the S3 server has failed"))
-}
-
-/// The interpreter of the virtual environment where `scripts/test` keeps moto: another moto, found by chance, might
-/// judge signatures in another way.
-fn find_python() -> Option<PathBuf> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
-    let targets = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).into_iter();
-    let mut moto = targets.chain([workspace.join("target")]).map(|target| target.join("tools/moto"));
-    // The last thing that is written there.
-    moto.find(|moto| moto.join("installed").is_file()).map(|moto| moto.join("bin/python3"))
 }

@@ -3,7 +3,7 @@
 use std::{
     env, io,
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -19,6 +19,15 @@ pub fn find_or_skip(name: &str, what: &str) -> Option<PathBuf> {
         skip(&format!("{what}: {name} is not installed"));
     }
     found
+}
+
+/// The Python interpreter of the virtual environment of that name that `scripts/test` keeps beside the build.
+pub fn python_with(name: &str) -> Option<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
+    let targets = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).into_iter();
+    let mut places = targets.chain([workspace.join("target")]).map(|target| target.join("tools").join(name));
+    // The last thing that is written there.
+    places.find(|place| place.join("installed").is_file()).map(|place| place.join("bin/python3"))
 }
 
 /// Prints that a test was skipped, and why. Written past the test harness, which keeps the output of tests

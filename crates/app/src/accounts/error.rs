@@ -113,6 +113,9 @@ pub enum AccountError {
     /// The account's rights come from the login provider.
     #[error("the account logs in through the provider and has no password here")]
     NoPassword,
+    /// Somebody comes from the login provider for the first time, and nothing gives them a role.
+    #[error("the login provider gives this account no role in Lazaret")]
+    NoRole,
     /// The machine yields no random numbers.
     #[error("the machine yields no random numbers")]
     Random,
@@ -147,6 +150,7 @@ impl AccountError {
             Self::ProjectInUse => "project-in-use",
             Self::ProjectFixed(_) => "project-fixed",
             Self::NoPassword => "no-password",
+            Self::NoRole => "oidc-no-role",
             Self::Random => "internal",
             Self::Store(error) => error.code(),
         }
@@ -175,6 +179,7 @@ impl AccountError {
             Self::ProjectInUse => "Delete its images first.",
             Self::ProjectFixed(_) => "Make another project and leave this one alone.",
             Self::NoPassword => "Change the password at the login provider.",
+            Self::NoRole => "Ask an administrator for a role.",
             Self::Random => "Check the machine's random number source.",
             Self::Store(StoreError::NotFound(_)) => "Check the name.",
             Self::Store(StoreError::Exists(_)) => "Choose another name.",

@@ -21,6 +21,7 @@ mod caller;
 mod error;
 mod limit;
 mod login;
+pub mod oidc;
 mod password;
 mod project;
 mod secret;

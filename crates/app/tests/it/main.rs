@@ -7,9 +7,11 @@
     reason = "helpers of tests may fail, and say what was skipped"
 )]
 
+mod accounts;
 mod data;
 mod kill;
 mod matching;
+mod oidc;
 mod oracle;
 mod real;
 mod refused;
