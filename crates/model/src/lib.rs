@@ -34,5 +34,7 @@ pub use platform::Platform;
 pub use problem::{Problem, ProblemCode};
 pub use reference::ImageReference;
 pub use report::Report;
-pub use scan::{ChangeReason, FailureReason, JobClass, JobKind, Phase, Role, ScanProgress, ScanStatus};
+pub use scan::{
+    ChangeReason, FailureReason, JobClass, JobKind, MessageKind, Phase, Role, ScanProgress, ScanStatus,
+};
 pub use severity::Severity;

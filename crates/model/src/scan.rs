@@ -247,6 +247,22 @@ words! {
     }
 }
 
+words! {
+    /// What a webhook can be told of.
+    MessageKind, "kind of message" {
+        /// A scan has its report.
+        ScanCompleted = 0 => "scan.completed",
+        /// A scan came to nothing.
+        ScanFailed = 1 => "scan.failed",
+        /// A scan was stopped by a person.
+        ScanCancelled = 2 => "scan.cancelled",
+        /// An image has findings that it did not have before.
+        FindingsNew = 3 => "findings.new",
+        /// Somebody wants to see whether messages arrive.
+        Test = 4 => "test",
+    }
+}
+
 /// How far a running scan is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanProgress {

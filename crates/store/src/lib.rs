@@ -10,12 +10,14 @@
 mod account;
 mod content;
 mod db;
+mod delivery;
 mod error;
 mod event;
 mod findings;
 mod idempotency;
 mod image;
 mod migrate;
+mod outbox;
 mod pack;
 mod project;
 mod queue;
@@ -24,16 +26,19 @@ mod report;
 mod scan;
 mod session;
 mod token;
+mod webhook;
 
 pub use self::{
     account::{Account, AccountChange, LoginAttempt, NewAccount, StoredPassword},
     content::{Content, NewInventory, StoredInventory},
     db::{OpenOptions, Store},
+    delivery::{Attempt, ClaimedDelivery, Delivery, DeliveryState},
     error::StoreError,
     event::{Event, EventFilter, LogPosition, NewEvent, NewUserError, UserError, UserErrorFilter},
     findings::{AffectedImage, ImageFinding, PackageImage, Place, VulnerabilityRow},
     idempotency::NewIdempotency,
     image::{Image, ImageChange, ImageFilter, ImageOrder, Labels, NewImage, Page, Scope},
+    outbox::{FindingsMessage, MAX_FINDINGS, MessageFinding, MessageImage, ScanMessage},
     project::{Member, Project},
     queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},
     rematch::{ComponentChange, Rematched, ShardState, ShardVersion},
@@ -41,6 +46,7 @@ pub use self::{
     scan::{NewScan, Scan, ScanChange, ScanFilter, Submitted},
     session::{NewSession, Session},
     token::{ApiToken, NewToken},
+    webhook::{NewWebhook, Webhook, WebhookChange},
 };
 
 /// Microseconds since 1970-01-01 UTC.

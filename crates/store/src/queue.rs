@@ -6,13 +6,14 @@
 
 mod upkeep;
 
-use model::{FailureReason, JobClass, JobKind, Phase, ScanProgress, ScanStatus};
+use model::{FailureReason, JobClass, JobKind, MessageKind, Phase, ScanProgress, ScanStatus};
 use sqlx::FromRow;
 
 use crate::{
     Micros,
     db::{Store, Tx, execute, maybe, read_maybe, row},
     error::StoreError,
+    outbox::{self, Listeners},
     scan::note_all,
 };
 
@@ -413,6 +414,8 @@ pub(crate) async fn fail_scans(
                active_key = null, version = version + 1 where job_id = $5";
     execute!(tx, sql, ScanStatus::Failed.code(), reason.code(), detail, now, job)?;
     note_all(tx, job, now).await?;
+    let listeners = Listeners::read(tx).await?;
+    outbox::scans_ended(tx, &listeners, job, MessageKind::ScanFailed, now).await?;
     execute!(tx, "update scan set job_id = null where job_id = $1", job)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::{
     db::{Store, Tx, execute, maybe, read_maybe, read_rows, rows},
     error::StoreError,
     findings::{self, NewFinding},
+    outbox,
     pack::id_list,
 };
 
@@ -182,6 +183,7 @@ impl Store {
             return Err(StoreError::ShardMoved(shard.to_owned()));
         }
         let done = replace_findings(&mut tx, changes, now).await?;
+        outbox::note_news(&mut tx, shard, target, &done.opened).await?;
         tx.commit().await?;
         Ok(done)
     }

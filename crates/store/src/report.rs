@@ -1,6 +1,6 @@
 //! Reports: what a scan answered, kept as the numbers of its findings.
 
-use model::{Facets, ScanStatus};
+use model::{Facets, MessageKind, ScanStatus};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::{
     error::StoreError,
     findings::count_inventory,
     image::facets,
+    outbox::{self, Listeners},
     pack::{id_list, pack_ids, unpack_ids},
     queue::{self, Claimed},
     rematch,
@@ -130,6 +131,7 @@ impl Store {
         let ids: Vec<(i64,)> = rows!(&mut tx, sql, content.inventory)?;
         let findings = pack_ids(&ids.into_iter().map(|(id,)| id).collect::<Vec<_>>());
         let facets = count_inventory(&mut tx, content.inventory).await?;
+        let listeners = Listeners::read(&mut tx).await?;
         for (scan, image) in &waiting {
             let stored = Stored {
                 scan: *scan,
@@ -138,9 +140,10 @@ impl Store {
                 findings: &findings,
                 facets,
             };
-            complete_one(&mut tx, &stored, report, now).await?;
+            complete_one(&mut tx, &stored, report, &listeners, now).await?;
         }
         note_all(&mut tx, job.id, now).await?;
+        outbox::scans_ended(&mut tx, &listeners, job.id, MessageKind::ScanCompleted, now).await?;
         execute!(&mut tx, "update scan set job_id = null where job_id = $1", job.id)?;
         queue::finish(&mut tx, job).await?;
         tx.commit().await?;
@@ -179,6 +182,7 @@ async fn complete_one(
     tx: &mut Tx,
     stored: &Stored<'_>,
     report: &NewReport<'_>,
+    listeners: &Listeners,
     now: Micros,
 ) -> Result<(), StoreError> {
     let facets = stored.facets;
@@ -224,6 +228,9 @@ async fn complete_one(
     }
     if before != Some(stored.inventory) {
         replace_sets(tx, stored.image, stored.inventory).await?;
+    }
+    if let Some(before) = before.filter(|before| *before != stored.inventory) {
+        outbox::scan_found(tx, listeners, stored.scan, (before, stored.inventory), now).await?;
     }
     let sql = "update image set report_id = $1, inventory_id = $2, scanned_at = $3, critical = $4, high = $5, medium = $6,
                low = $7, negligible = $8, unknown = $9, fixable = $10, risk = $11, partial = $12 where id = $13";

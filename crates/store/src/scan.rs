@@ -1,6 +1,6 @@
 //! Scans: asking for them, joining the ones that run, reading where they stand.
 
-use model::{FailureReason, JobClass, JobKind, Phase, ScanProgress, ScanStatus};
+use model::{FailureReason, JobClass, JobKind, MessageKind, Phase, ScanProgress, ScanStatus};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -9,11 +9,15 @@ use crate::{
     db::{Store, Tx, execute, maybe, read, read_maybe, read_row, read_rows},
     error::StoreError,
     image::{self, NewImage, Scope},
+    outbox,
     queue::{self, NewJob},
 };
 
 /// Positions in the queue are counted up to this.
 pub(crate) const MAX_POSITION: i64 = 1000;
+
+/// Changes that one step of trimming takes away, so that nobody waits long for the writer.
+const TRIM_STEP: i64 = 2000;
 
 /// What to scan.
 #[derive(Clone, Debug)]
@@ -302,6 +306,7 @@ impl Store {
             return Ok(false);
         }
         note_one(&mut tx, id, now).await?;
+        outbox::scan_ended(&mut tx, id, MessageKind::ScanCancelled, now).await?;
         let alone = "update job set cancelled = true where id = $1 and state = 1
                      and not exists (select 1 from scan where job_id = $1)";
         execute!(&mut tx, alone, job)?;
@@ -333,12 +338,15 @@ impl Store {
         Ok(last)
     }
 
-    /// Forgets changes from before that time.
+    /// Forgets changes from before that time, a bounded number in one transaction: how many are gone. Call it again
+    /// until it returns 0.
     pub async fn trim_changes(&self, before: Micros) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         // The newest stays, so that numbers never begin anew.
-        let sql = "delete from scan_change where at < $1 and seq < (select max(seq) from scan_change)";
-        let gone = execute!(&mut tx, sql, before)?;
+        let sql = "delete from scan_change where seq in (
+                       select seq from scan_change where at < $1 and seq < (select max(seq) from scan_change)
+                       order by at limit $2)";
+        let gone = execute!(&mut tx, sql, before, TRIM_STEP)?;
         tx.commit().await?;
         Ok(gone)
     }
@@ -363,7 +371,11 @@ pub struct ScanChange {
     pub at: Micros,
 }
 
-async fn submit_one(tx: &mut Tx, scan: &NewScan<'_>, now: Micros) -> Result<Submitted, StoreError> {
+pub(crate) async fn submit_one(
+    tx: &mut Tx,
+    scan: &NewScan<'_>,
+    now: Micros,
+) -> Result<Submitted, StoreError> {
     let key = scan.active_key.as_slice();
     let find = "select id, job_id from scan where active_key = $1";
     let active: Option<(Uuid, Option<i64>)> = maybe!(tx, find, key)?;

@@ -469,51 +469,129 @@ create table watch (
 );
 create index watch_next on watch (next_at) where enabled;
 
-create table subscription (
+-- Who is told of what happens, and what they were told. A message is a row from the transaction of what it tells of.
+
+create table webhook (
     id {id},
+    -- null: of all projects
     project_id bigint references project (id) on delete cascade,
     name text not null,
     url text not null,
     -- sealed
-    secret {bytes},
-    -- JSON list of kinds
-    kinds text not null,
+    secret {bytes} not null,
+    -- kinds of messages that it wants: bit n is the kind of number n
+    kinds integer not null,
+    -- new findings that are less severe are left out
     min_severity smallint not null default 0,
     enabled boolean not null default true,
-    created_at bigint not null
+    owner text not null,
+    created_at bigint not null,
+    changed_at bigint not null
 );
+create unique index webhook_name on webhook (coalesce(project_id, 0), name);
+create index webhook_enabled on webhook (id) where enabled;
 
 create table delivery (
     id {id},
-    subscription_id bigint not null references subscription (id) on delete cascade,
+    webhook_id bigint not null references webhook (id) on delete cascade,
     -- for the receiver: the same at every attempt
-    message {uuid} not null,
-    kind text not null,
-    body text not null,
+    message {uuid} not null unique,
+    kind smallint not null,
+    -- what the message says: JSON
+    facts text not null,
     created_at bigint not null,
-    -- null when nothing more will be tried
+    -- when it is tried next, or while it is being tried, when that claim ends; null when nothing more will be tried
     next_at bigint,
+    -- grows with every claim; who holds an older one may not write
+    fence bigint not null default 0,
     attempts integer not null default 0,
+    tried_at bigint,
     delivered_at bigint,
-    answer text
+    -- of the last attempt: the HTTP status, and the begin of the answer or why there was none
+    status smallint,
+    answer text,
+    took_ms integer
 );
-create index delivery_next on delivery (next_at) where next_at is not null;
-create index delivery_subscription on delivery (subscription_id, id);
+create index delivery_next on delivery (webhook_id, next_at, id) where next_at is not null;
+create index delivery_webhook on delivery (webhook_id, id);
+create index delivery_over on delivery (created_at) where next_at is null;
+
+-- Findings that came with new advisories, until there are messages of them. A step is a move of a shard's findings to
+-- the advisories of that digest.
+create table news (
+    shard text not null,
+    step text not null,
+    component_id bigint not null,
+    finding_id bigint not null,
+    primary key (shard, step, component_id, finding_id)
+) {clustered};
+
+-- The image up to which there are messages of a step.
+create table news_position (
+    shard text not null,
+    step text not null,
+    image_id bigint not null,
+    primary key (shard, step)
+) {clustered};
+
+-- Scans of many images: when, and how far.
+
+create table schedule (
+    id {id},
+    -- null: of all projects
+    project_id bigint references project (id) on delete cascade,
+    name text not null,
+    -- which images: JSON
+    filter text not null,
+    -- microseconds from one run to the next; null for a time of the day
+    every bigint,
+    -- microseconds after midnight UTC; null for an interval
+    daily_at bigint,
+    enabled boolean not null default true,
+    next_at bigint not null,
+    -- when it ran last
+    last_at bigint,
+    owner text not null,
+    created_at bigint not null,
+    changed_at bigint not null
+);
+create unique index schedule_name on schedule (coalesce(project_id, 0), name);
+create index schedule_next on schedule (next_at) where enabled;
 
 create table scan_all (
     id {id},
+    schedule_id bigint references schedule (id) on delete set null,
+    -- null: of several projects
     project_id bigint references project (id) on delete cascade,
-    -- microseconds; null for once
-    every bigint,
-    enabled boolean not null default true,
-    next_at bigint,
-    -- id of the last image that was submitted; null when none runs
-    position bigint,
+    -- the projects, where there are several: JSON list; null for all
+    projects text,
+    filter text not null,
     started_by text not null,
+    request_id text not null,
     created_at bigint not null,
-    finished_at bigint,
-    submitted integer not null default 0
+    -- images that were there when it began are numbered up to this
+    last_image bigint not null,
+    -- the image that was looked at last
+    position bigint not null default 0,
+    total integer not null,
+    submitted integer not null default 0,
+    -- images that could not be submitted: what they came from is gone
+    skipped integer not null default 0,
+    -- 0 running, 1 all submitted, 2 stopped
+    state smallint not null default 0,
+    finished_at bigint
 );
+create index scan_all_running on scan_all (id) where state = 0;
+create index scan_all_schedule on scan_all (schedule_id);
+
+create table scan_all_scan (
+    scan_all_id bigint not null references scan_all (id) on delete cascade,
+    scan_id {uuid} not null references scan (id) on delete cascade,
+    -- false when the scan was under way already, for somebody else
+    own boolean not null,
+    primary key (scan_all_id, scan_id)
+) {clustered};
+create index scan_all_scan_scan on scan_all_scan (scan_id);
 
 create table setting (
     name text primary key,

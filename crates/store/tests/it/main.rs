@@ -6,6 +6,7 @@ mod bulk;
 mod lists;
 mod matching;
 mod opening;
+mod outbox;
 mod place;
 mod queue;
 mod rig;
