@@ -164,11 +164,21 @@ fn prepare(data: &Path, alone: bool) -> Result<Option<File>, StartError> {
     if !alone {
         return Ok(None);
     }
+    lock(data).map(Some)
+}
+
+/// Takes a data directory for this process alone, as long as the file lives: for who works on the store of a
+/// service that is stopped.
+///
+/// # Errors
+/// When another process has it, or it cannot be written to.
+pub fn lock(data: &Path) -> Result<File, StartError> {
     let path = data.join("lazaret.lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(error(&path))?;
+    let error = |error| StartError::Directory(path.clone(), error);
+    let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(error)?;
     match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
+        Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(data.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(error(&path)(cause)),
+        Err(TryLockError::Error(cause)) => Err(error(cause)),
     }
 }

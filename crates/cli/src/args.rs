@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use egress::Url;
 use model::{Platform, Severity};
 
-use crate::{commands::client, settings::flags::ServeFlags};
+use crate::{
+    commands::{client, user::UserCommand},
+    settings::flags::ServeFlags,
+};
 
 /// Knows what is in every container image, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -31,6 +34,12 @@ pub(crate) enum Command {
     /// Ask how versions are ordered, which is how ranges are matched.
     #[command(subcommand)]
     Versions(VersionsCommand),
+    /// Run the service: API and workers, on one data directory or on PostgreSQL.
+    #[command(after_help = SERVE_HELP)]
+    Serve(Box<ServeFlags>),
+    /// Accounts of a service, on its own store: for when nobody can log in.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Look at the settings of the service.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -47,6 +56,18 @@ pub(crate) enum Command {
     /// List the images that have a vulnerability.
     Where(client::WhereArgs),
 }
+
+/// What `lazaret serve --help` ends with.
+const SERVE_HELP: &str = "\
+The first start makes the account admin and prints a password for one login. SIGTERM and SIGINT end
+the service gracefully: scans that are running return to the queue; a second signal ends it at once.
+Logs go to standard error. docs/settings.md explains every setting.
+
+Exit codes:
+  0  ended when told to
+  2  the settings make no sense
+  3  the address is taken, another process has the data directory, or a part failed
+  5  the database cannot be reached: try again";
 
 /// `lazaret scan`.
 #[derive(Debug, Args)]

@@ -28,8 +28,11 @@ fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Pass.into() };
         }
     };
-    start_log(cli.verbose);
-    match run(cli.command) {
+    // The service has a log of its own, which its settings tell about.
+    if !matches!(cli.command, Command::Serve(_)) {
+        start_log(cli.verbose);
+    }
+    match run(cli.command, cli.verbose) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             let _ = anstream::stderr().write_all(failure.text().as_bytes());
@@ -38,7 +41,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<Exit, Failure> {
+fn run(command: Command, verbose: u8) -> Result<Exit, Failure> {
     match command {
         Command::Scan(args) => commands::scan::run(&args),
         Command::Db(DbCommand::Build(args)) => commands::db::build(&args),
@@ -47,6 +50,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Versions(VersionsCommand::Compare(args)) => commands::versions::compare(&args),
         Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
         Command::Config(ConfigCommand::Docs) => commands::config::docs(),
+        Command::User(command) => commands::user::run(&command),
+        Command::Serve(flags) => commands::serve::run(&flags, verbose),
         Command::Demo(args) => commands::demo::run(&args),
         Command::Submit(args) => commands::client::submit(&args),
         Command::Status(args) => commands::client::status(&args),

@@ -160,7 +160,7 @@ impl AccountError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Login => {
-                "Check both; an administrator can give you another password (`lazaret user reset NAME`)."
+                "Check both; an administrator can give you another password (`lazaret user reset-password NAME`)."
             }
             Self::Locked { .. } => "Wait, then try again; an administrator can unlock the account at once.",
             Self::Busy => "Try again in some seconds.",

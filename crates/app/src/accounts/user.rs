@@ -173,7 +173,7 @@ impl Accounts {
     }
 
     /// Gives a user another password for one login, which is shown once. It unlocks the account and ends its
-    /// sessions; `lazaret user reset NAME` does this when no administrator can log in any more.
+    /// sessions; `lazaret user reset-password NAME` does this when no administrator can log in any more.
     ///
     /// # Errors
     /// [`AccountError::NoPassword`] for who logs in through the provider.

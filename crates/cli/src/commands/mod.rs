@@ -6,6 +6,8 @@ pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod network;
 pub(crate) mod scan;
+pub(crate) mod serve;
+pub(crate) mod user;
 pub(crate) mod versions;
 
 use std::{

@@ -9,7 +9,7 @@ use std::{
 
 use egress::{AllowEntry, Url};
 
-use super::{SettingsError, resolve::Resolved, value::Value};
+use super::{SettingsError, flags::ServeFlags, resolve::Resolved, value::Value};
 
 /// Feeds are not asked more often.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,6 +33,17 @@ pub(crate) enum Role {
     Api,
     /// Works on scans.
     Worker,
+}
+
+impl Role {
+    /// As the setting writes it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Api => "api",
+            Self::Worker => "worker",
+        }
+    }
 }
 
 /// Writes a group of settings: its fields, and how they are read by their keys.
@@ -259,6 +270,14 @@ group! {
 }
 
 impl Settings {
+    /// From the file, the environment of the process and the flags.
+    ///
+    /// # Errors
+    /// When one of them is wrong, or values make no sense together.
+    pub(crate) fn load(flags: &ServeFlags) -> Result<Self, SettingsError> {
+        Self::of(&Resolved::load(flags, &|name| std::env::var_os(name))?)
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let workers = &self.workers;
         let reserved = [workers.reserved_interactive, workers.reserved_pipeline, workers.reserved_push];
@@ -356,7 +375,7 @@ impl<T: FromValue> FromValue for Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{flags::ServeFlags, list::SETTINGS};
+    use crate::settings::list::SETTINGS;
 
     fn load(set: &[&str]) -> Result<Settings, SettingsError> {
         let set = set.iter().map(|&pair| pair.to_owned()).collect();

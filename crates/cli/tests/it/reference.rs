@@ -5,13 +5,17 @@ use std::{fmt::Write as _, fs};
 use crate::binary::{Home, project};
 
 /// All commands, in the order of the page.
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 18] = [
     &[],
     &["scan"],
     &["db", "build"],
     &["db", "status"],
     &["db", "update"],
     &["versions", "compare"],
+    &["serve"],
+    &["user", "list"],
+    &["user", "create"],
+    &["user", "reset-password"],
     &["config", "show"],
     &["config", "docs"],
     &["demo"],

@@ -1,0 +1,295 @@
+//! `lazaret serve`: the service, from its settings to its end.
+//!
+//! [`assemble`] makes the parts, this file starts and stops them. What a part does is none of its business.
+
+pub(crate) mod assemble;
+mod log;
+mod signals;
+
+use std::{
+    fmt::Write as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use app::{
+    Service,
+    accounts::{AccountError, Accounts, FIRST_ADMIN, Secret},
+    clock, rematch,
+};
+use model::problem::explain;
+use server::{AppState, Bound, ServeError, TlsFiles};
+use tokio::{sync::watch, task::JoinSet};
+
+use self::signals::Signals;
+use super::print;
+use crate::{
+    exit::{Exit, Failure},
+    settings::{
+        flags::ServeFlags,
+        typed::{Role, Settings},
+    },
+};
+
+/// How often what is over is forgotten.
+const TRIM: Duration = Duration::from_secs(3600);
+/// How long connections to the store may take to close.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Serves until it is told to end.
+pub(crate) fn run(flags: &ServeFlags, verbose: u8) -> Result<Exit, Failure> {
+    let settings = Settings::load(flags)?;
+    log::start(&settings.log, verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new("runtime-failed", &error, "Check the limits on threads and open files.")
+    })?;
+    let ended = runtime.block_on(serve(&settings));
+    // Threads that read an image look for its end now and then; nobody waits for them.
+    runtime.shutdown_background();
+    ended.map(|()| Exit::Pass)
+}
+
+/// The parts of a running process.
+struct Parts {
+    service: Service,
+    accounts: Arc<Accounts>,
+    /// Whether the worker of this process lives; always true where it has none.
+    working: Arc<AtomicBool>,
+    stopped: watch::Receiver<bool>,
+    tasks: JoinSet<Result<&'static str, Failure>>,
+}
+
+async fn serve(settings: &Settings) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let answers = settings.server.role != Role::Worker;
+    // What is most likely wrong is told first, and before anything is written: a second process on the same
+    // directory, then a port that is taken.
+    let lock = assemble::take_data(settings)?;
+    let (config, key) = (assemble::config(settings)?, assemble::sealing_key(settings)?);
+    let bound = if answers { Some(bind(settings).await?) } else { None };
+    let store = assemble::open_store(settings).await?;
+    // From here on, the service itself holds it.
+    drop(lock);
+    let service =
+        Service::new(store.clone(), config, key).map_err(|error| assemble::start_failure(&error))?;
+    let accounts = Accounts::open(store.clone(), assemble::accounts_config(settings), clock::now()).await;
+    let accounts = accounts.map_err(|error| account_failure(&error))?;
+    let first = accounts.create_first_admin(clock::now()).await.map_err(|error| account_failure(&error))?;
+    print(&banner(settings, bound.as_ref(), first.as_ref()))?;
+    drop(first);
+
+    let (stop, stopped) = watch::channel(false);
+    let mut parts = Parts {
+        service,
+        accounts: Arc::new(accounts),
+        working: Arc::new(AtomicBool::new(true)),
+        stopped,
+        tasks: JoinSet::new(),
+    };
+    if settings.server.role != Role::Api {
+        parts.start_worker();
+    }
+    parts.start_upkeep();
+    if let Some(bound) = bound {
+        parts.start_listener(settings, bound);
+    }
+    tracing::info!(role = settings.server.role.as_str(), store = store.kind(), "started");
+    let ended = tokio::select! {
+        ended = parts.first() => ended,
+        signal = signals.next() => {
+            tracing::info!(signal, "ending: running scans return to the queue");
+            Ok(())
+        }
+    };
+    let _ = stop.send(true);
+    let ended = ended.and(tokio::select! {
+        ended = parts.all() => ended,
+        signal = signals.next() => Err(at_once(signal)),
+    });
+    let _ = tokio::time::timeout(CLOSING, store.close()).await;
+    tracing::info!("ended");
+    ended
+}
+
+async fn bind(settings: &Settings) -> Result<Bound, Failure> {
+    let files = settings.tls.cert.clone().zip(settings.tls.key.clone());
+    let tls = files.map(|(certificates, key)| TlsFiles { certificates, key });
+    server::bind(settings.server.listen, tls.as_ref()).await.map_err(|error| {
+        let (code, hint) = match &error {
+            ServeError::Listen(..) => {
+                ("listen-failed", "Stop what listens there, or name another address with --listen.")
+            }
+            ServeError::Pem(..) | ServeError::Tls(_) => {
+                ("tls-unusable", "Give a PEM file of the chain as --tls-cert and of its key as --tls-key.")
+            }
+            ServeError::Serve(_) => ("serve-failed", "Look at the log."),
+        };
+        Failure::new(code, &error, hint)
+    })
+}
+
+impl Parts {
+    fn start_worker(&mut self) {
+        let (service, stopped) = (self.service.clone(), self.stopped.clone());
+        let alive = Alive(Arc::clone(&self.working));
+        self.tasks.spawn(async move {
+            let _alive = alive;
+            app::jobs::worker::work(service, stopped).await;
+            Ok("the worker")
+        });
+        let (service, stopped) = (self.service.clone(), self.stopped.clone());
+        self.tasks.spawn(async move {
+            rematch::watch(service, stopped, |_| {}).await;
+            Ok("following advisories")
+        });
+        let (service, mut stopped) = (self.service.clone(), self.stopped.clone());
+        self.tasks.spawn(async move {
+            let every = service.config.advisories.refresh;
+            // What could not be refreshed is told in the log by whoever tried.
+            let refresh = || service.advisories.refresh();
+            repeat(&mut stopped, every, || async { drop(refresh().await) }).await;
+            Ok("refreshing advisories")
+        });
+    }
+
+    fn start_upkeep(&mut self) {
+        let (accounts, mut stopped) = (Arc::clone(&self.accounts), self.stopped.clone());
+        self.tasks.spawn(async move {
+            repeat(&mut stopped, TRIM, || async {
+                if let Err(error) = accounts.trim(clock::now()).await {
+                    tracing::warn!(error = %explain(&error), "old sessions and events were not forgotten");
+                }
+            })
+            .await;
+            Ok("forgetting what is over")
+        });
+    }
+
+    fn start_listener(&mut self, settings: &Settings, bound: Bound) {
+        let routes = server::Settings {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secure: settings.tls.cert.is_some() || settings.server.behind_tls,
+            proxies: settings.server.proxies.clone(),
+            ..server::Settings::default()
+        };
+        let working = Arc::clone(&self.working);
+        let state = AppState::new(
+            self.service.clone(),
+            Arc::clone(&self.accounts),
+            routes,
+            move || working.load(Ordering::Relaxed),
+            self.stopped.clone(),
+        );
+        let stopped = self.stopped.clone();
+        self.tasks.spawn(async move {
+            let served = server::serve(state, bound, stopped).await;
+            served.map_err(|error| {
+                Failure::new("serve-failed", &error, "Check the limits on open files, then start again.")
+            })?;
+            Ok("the listener")
+        });
+    }
+
+    /// Waits until a part ends, which none does before it is told to.
+    async fn first(&mut self) -> Result<(), Failure> {
+        let Some(ended) = self.tasks.join_next().await else { return Ok(()) };
+        let (part, why) = match ended {
+            Ok(Ok(part)) => (part, "it stopped"),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => ("a part", "it panicked; the log says more"),
+        };
+        let message = format!("{part} of the service ended by itself: {why}");
+        Err(Failure {
+            code: "internal",
+            message,
+            hint: "Start it again; scans that were running return to the queue.".to_owned(),
+            exit: Exit::Failed,
+        })
+    }
+
+    /// Waits until all have ended.
+    async fn all(&mut self) -> Result<(), Failure> {
+        let mut result = Ok(());
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(failure)) = ended {
+                result = Err(failure);
+            }
+        }
+        result
+    }
+}
+
+/// Says that the worker is gone when it is dropped, however that came.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Does something now and then until it is told to stop; then it is broken off.
+async fn repeat<F: Future<Output = ()>>(
+    stopped: &mut watch::Receiver<bool>,
+    every: Duration,
+    what: impl Fn() -> F,
+) {
+    let again = async {
+        loop {
+            what().await;
+            tokio::time::sleep(every).await;
+        }
+    };
+    tokio::select! {
+        _ = stopped.wait_for(|stop| *stop) => {}
+        () = again => {}
+    }
+}
+
+fn at_once(signal: &str) -> Failure {
+    Failure {
+        code: "broken-off",
+        message: format!("a second signal ({signal}) came before everything had ended"),
+        hint: "Scans that were running return to the queue with the next start.".to_owned(),
+        exit: Exit::Failed,
+    }
+}
+
+/// What went wrong with accounts, as it is told.
+pub(crate) fn account_failure(error: &AccountError) -> Failure {
+    Failure::new(error.code(), error, error.hint())
+}
+
+/// What a person who starts it should know.
+fn banner(settings: &Settings, bound: Option<&Bound>, first: Option<&Secret>) -> String {
+    let mut lines = Vec::new();
+    let scheme = if settings.tls.cert.is_some() { "https" } else { "http" };
+    match bound {
+        Some(bound) => lines.push(("address", format!("{scheme}://{}", bound.address))),
+        None => lines.push(("address", "none: this process only works on scans".to_owned())),
+    }
+    if bound.is_some() && settings.server.role == Role::Api {
+        lines.push(("role", "api: another process must work on scans".to_owned()));
+    }
+    lines.push(("data", settings.data.dir.display().to_string()));
+    lines.push(("store", assemble::store_name(settings)));
+    let mut text = format!("Lazaret {}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut block = |lines: &[(&str, String)]| {
+        for (name, value) in lines {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {name:<10}{value}");
+        }
+        text.push('\n');
+    };
+    block(&lines);
+    if let Some(password) = first {
+        block(&[
+            ("name", FIRST_ADMIN.to_owned()),
+            ("password", format!("{}  (shown once; to be changed at the first login)", password.reveal())),
+        ]);
+    }
+    text
+}
