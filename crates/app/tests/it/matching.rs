@@ -2,13 +2,14 @@
 //! package at every version that they name. Ranges are got wrong where they begin and end, and few images hold
 //! just those versions; none at hand holds builds of modules.
 
-use std::{fmt::Write as _, sync::Mutex, thread, time::Instant};
+use std::{collections::BTreeSet, fmt::Write as _, sync::Mutex, thread, time::Instant};
 
 use advisory::{
-    matcher::{ShardSet, match_packages},
+    component::components,
+    matcher::{ShardSet, match_component, match_packages},
     need::needs,
 };
-use model::{Distro, Inventory, Package, PackageKind};
+use model::{Distro, Finding, Inventory, Package, PackageKind};
 
 use crate::{
     data::{self, Advisories, difference},
@@ -48,6 +49,7 @@ fn the_matcher_and_the_oracle_agree_at_every_named_version() {
             let (packages, found) = (inventory.packages.len(), got.len() - inventory.packages.len());
             println!("{ecosystem}: {packages} packages, {found} found, {:.1?}", started.elapsed());
             let mut failure = difference(ecosystem, &wanted, &got, "oracle");
+            failure.push_str(&alone(ecosystem, &inventory, &shards, &matches.findings));
             if packages < *least {
                 let _ = writeln!(failure, "{ecosystem}: only {packages} packages");
             }
@@ -60,6 +62,22 @@ fn the_matcher_and_the_oracle_agree_at_every_named_version() {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{failures}");
+}
+
+/// What differs when every component is matched by itself, as the service does when advisories change.
+fn alone(ecosystem: &str, inventory: &Inventory, shards: &ShardSet, together: &[Finding]) -> String {
+    let parts = components(inventory);
+    let line = |component: usize, finding: &Finding| {
+        format!("{component} {:?}", Finding { package: 0, ..finding.clone() })
+    };
+    let component = |package: u32| parts.of_package[usize::try_from(package).unwrap()];
+    let wanted: BTreeSet<String> = together.iter().map(|f| line(component(f.package), f)).collect();
+    let mut got = BTreeSet::new();
+    for (at, component) in parts.components.iter().enumerate() {
+        let found = match_component(component, shards).unwrap();
+        got.extend(found.iter().map(|finding| line(at, finding)));
+    }
+    difference(ecosystem, &wanted, &got, "the whole inventory")
 }
 
 /// The packages that the oracle made up.

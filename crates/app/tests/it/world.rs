@@ -14,12 +14,10 @@ use app::{
 use egress::ClientConfig;
 use feeds::{BuildOptions, FEEDS};
 use model::{JobClass, Limits, ScanStatus};
-use serde_json::json;
 use store::{OpenOptions, Scan, Store};
 use tempfile::TempDir;
+pub(crate) use testkit::sample::{DEBIAN, debian, dpkg, image, record};
 use testkit::{
-    image::{ImageBuilder, Published},
-    layer::{Compression, LayerBuilder},
     postgres::{Postgres, TestDatabase},
     registry::TestRegistry,
 };
@@ -62,47 +60,6 @@ pub(crate) struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
-pub(crate) const DEBIAN: &str = "PRETTY_NAME=\"Debian 12\"\nID=debian\nVERSION_ID=\"12\"\n";
-
-pub(crate) fn dpkg(packages: &[(&str, &str)]) -> String {
-    packages
-        .iter()
-        .map(|(name, version)| {
-            format!(
-                "Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n\n"
-            )
-        })
-        .collect()
-}
-
-/// An image with these files, a layer each.
-pub(crate) fn image(layers: &[&[(&str, &str)]]) -> Published {
-    let image = layers.iter().fold(ImageBuilder::new(), |image, files| {
-        let layer = files.iter().fold(LayerBuilder::new(), |layer, (path, text)| layer.file(path, *text));
-        image.layer(layer.finish(Compression::Gzip).unwrap(), "COPY")
-    });
-    Published::from(&image.build())
-}
-
-/// A Debian image with one package.
-pub(crate) fn debian(name: &str, version: &str) -> Published {
-    image(&[&[("etc/os-release", DEBIAN)], &[("var/lib/dpkg/status", &dpkg(&[(name, version)]))]])
-}
-
-/// One OSV record: fixed in that version, of that severity (`L`, `H` impact).
-pub(crate) fn record(id: &str, ecosystem: &str, name: &str, fixed: &str, impact: char) -> String {
-    let vector = format!("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:{impact}/I:{impact}/A:{impact}");
-    json!({
-        "id": id, "modified": "2026-01-01T00:00:00Z", "summary": format!("a flaw of {name}"),
-        "severity": [{ "type": "CVSS_V3", "score": vector }],
-        "affected": [{
-            "package": { "ecosystem": ecosystem, "name": name },
-            "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": fixed }] }],
-        }],
-    })
-    .to_string()
-}
-
 /// Opens the store at a file or URL.
 pub(crate) async fn open(database: &str) -> Store {
     let options = if database.starts_with("postgres://") {
@@ -138,6 +95,7 @@ pub(crate) fn config(dir: &Path, feed: &str, offline: bool) -> Config {
         },
         workers: WorkerConfig::default(),
         max_upload: 1 << 30,
+        background: app::config::BackgroundConfig::default(),
     }
 }
 

@@ -159,7 +159,8 @@ pub(super) struct ImagesQuery {
     /// Of one registry, as it stands in references.
     #[param(max_length = 300)]
     registry: Option<String>,
-    /// name, risk or scanned.
+    /// By reference, the worst first, or the one that was scanned last first.
+    #[param(inline)]
     order: Option<Order>,
     /// Where the page begins: what `next` of the one before said.
     cursor: Option<String>,

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use app::{accounts::Caller, clock};
+use app::{
+    accounts::{AccessError, AccountError, Caller},
+    clock,
+};
 use model::{Platform, Role};
 use store::{Image, Micros, Scan};
 use uuid::Uuid;
@@ -80,7 +83,12 @@ pub(super) async fn project(
     needed: Role,
 ) -> Result<i64, Problem> {
     let project = match name {
-        Some(name) => state.accounts.project(caller, name).await?.id,
+        Some(name) => match state.accounts.project(caller, name).await {
+            Ok(project) => project.id,
+            // What cannot be a name is the name of no project.
+            Err(AccountError::Name(..)) => return Err(AccessError::Project.into()),
+            Err(error) => return Err(error.into()),
+        },
         None => state.accounts.default_project(),
     };
     caller.may(needed, Some(project))?;

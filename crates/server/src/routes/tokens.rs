@@ -9,6 +9,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use model::Role;
 use serde::{Deserialize, Serialize};
 use store::ApiToken;
 use utoipa::{IntoParams, ToSchema};
@@ -132,7 +133,7 @@ pub(super) async fn create_token(
     Json(body): Json<NewToken>,
 ) -> Result<Response, Problem> {
     let project = match &body.project {
-        Some(name) => Some(state.accounts.project(&caller, name).await?.id),
+        Some(name) => Some(input::project(&state, &caller, Some(name), Role::Viewer).await?),
         None => None,
     };
     let expires_at = input::time(body.expires_at.as_deref())

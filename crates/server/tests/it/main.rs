@@ -1,0 +1,15 @@
+//! The API as its clients meet it: over a real listener, on every database that is at hand.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test ends when something is wrong"
+)]
+
+mod accounts;
+mod api;
+mod edges;
+mod lifecycle;
+mod rig;
+mod statuses;
