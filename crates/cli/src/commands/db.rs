@@ -13,8 +13,9 @@ use advisory::{
     ecosystem::ShardName,
     need::Needs,
 };
-use egress::{Client, ClientConfig};
-use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, UpdateConfig, Wanted};
+use app::advisories;
+use egress::ClientConfig;
+use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, Wanted};
 use indicatif::ProgressBar;
 use model::{Problem, ProblemCode};
 use tokio::runtime::Runtime;
@@ -51,37 +52,13 @@ pub(crate) fn provide(
     if args.offline {
         return Vec::new();
     }
-    // A damaged manifest is told by the match; fetching would only write over it.
-    let Ok(there) = database.status() else { return Vec::new() };
-    let wanted: Vec<Wanted> = Wanted::of_needs(needs)
-        .into_iter()
-        .filter(|wanted| !there.contains_key(wanted.shard.as_str()))
-        .collect();
+    let wanted = advisories::missing(database, needs);
     if wanted.is_empty() {
         return Vec::new();
     }
     match fetch(runtime, database, args, client, &wanted, bars) {
-        Ok(updates) => updates.iter().filter_map(problem).collect(),
+        Ok(updates) => updates.iter().filter_map(advisories::problem).collect(),
         Err(failure) => vec![Problem::new(ProblemCode::DatabaseMissing, failure.message)],
-    }
-}
-
-fn problem(update: &ShardUpdate) -> Option<Problem> {
-    let shard = &update.shard;
-    match &update.outcome {
-        Outcome::Updated | Outcome::Unchanged => None,
-        Outcome::NotInExport => {
-            let text = format!("the advisories that were fetched hold nothing for {shard}");
-            Some(Problem::new(ProblemCode::DatabaseMissing, text))
-        }
-        Outcome::Failed { reason, kept: None } => Some(Problem::new(
-            ProblemCode::DatabaseMissing,
-            format!("{shard} could not be fetched: {reason}"),
-        )),
-        Outcome::Failed { reason, kept: Some(built) } => {
-            let text = format!("{shard} could not be refreshed and is as of {built}: {reason}");
-            Some(Problem::new(ProblemCode::DatabaseStale, text))
-        }
     }
 }
 
@@ -93,9 +70,6 @@ fn fetch(
     wanted: &[Wanted],
     bars: &Bars,
 ) -> Result<Vec<ShardUpdate>, Failure> {
-    let client = Client::build(client).map_err(|error| {
-        Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
-    })?;
     let shown: Mutex<BTreeMap<String, ProgressBar>> = Mutex::default();
     let progress = |event: feeds::Progress<'_>| {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
@@ -116,8 +90,10 @@ fn fetch(
             }
         }
     };
-    let config = UpdateConfig::new(args.db_url.clone());
-    let updates = runtime.block_on(feeds::update(database, &client, FEEDS[0], wanted, &config, &progress));
+    let fetched = advisories::fetch(database, client, &args.db_url, wanted, &progress);
+    let updates = runtime.block_on(fetched).map_err(|error| {
+        Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
+    })?;
     bars.clear();
     Ok(updates)
 }
