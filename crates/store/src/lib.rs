@@ -21,11 +21,13 @@ mod outbox;
 mod pack;
 mod project;
 mod queue;
+mod registry;
 mod rematch;
 mod report;
 mod scan;
 mod session;
 mod token;
+mod watch;
 mod webhook;
 
 pub use self::{
@@ -41,11 +43,13 @@ pub use self::{
     outbox::{FindingsMessage, MAX_FINDINGS, MessageFinding, MessageImage, ScanMessage},
     project::{Member, Project},
     queue::{ClaimRequest, Claimed, NewJob, Outcome, Waiting},
+    registry::{NewRegistry, Registry, RegistryChange},
     rematch::{ComponentChange, Rematched, ShardState, ShardVersion},
     report::{NewReport, Report},
     scan::{NewScan, Scan, ScanChange, ScanFilter, Submitted},
     session::{NewSession, Session},
     token::{ApiToken, NewToken},
+    watch::{LookOutcome, NewWatch, Watch, WatchChange, WatchPatterns, WatchTurn},
     webhook::{NewWebhook, Webhook, WebhookChange},
 };
 

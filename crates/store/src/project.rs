@@ -148,7 +148,8 @@ impl Store {
     }
 }
 
-async fn require(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
+/// Says so when there is no such project.
+pub(crate) async fn require(tx: &mut Tx, id: i64) -> Result<(), StoreError> {
     let there: Option<(i64,)> = maybe!(tx, "select id from project where id = $1", id)?;
     there.map(|_| ()).ok_or(StoreError::NotFound("project"))
 }

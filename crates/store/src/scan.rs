@@ -410,7 +410,8 @@ pub(crate) async fn submit_one(
         let other: Option<(Uuid, Option<i64>)> = maybe!(tx, find, key)?;
         return other.map(|(scan, _)| Submitted { scan, joined: true }).ok_or(StoreError::Lost);
     }
-    let payload = serde_json::json!({ "source": scan.source, "platform": scan.image.platform }).to_string();
+    let what = (scan.source, scan.image.platform, scan.image.project);
+    let payload = serde_json::json!({ "source": what.0, "platform": what.1, "project": what.2 }).to_string();
     let job = NewJob {
         kind: JobKind::Resolve,
         key: scan.active_key,

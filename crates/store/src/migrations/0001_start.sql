@@ -438,36 +438,77 @@ create table daily_count (
 
 create table registry (
     id {id},
+    -- null: for all projects
+    project_id bigint references project (id) on delete cascade,
+    name text not null,
     -- as it stands in references: HOST or HOST:PORT
-    host text not null unique,
+    host text not null,
     username text,
-    -- sealed
-    password {bytes},
+    -- password or token, sealed
+    secret {bytes},
+    -- certificate authorities beside the usual ones: PEM
+    ca text,
     plain_http boolean not null default false,
-    created_at bigint not null
+    created_at bigint not null,
+    -- grows with every change
+    version integer not null default 0
 );
+create unique index registry_name on registry (coalesce(project_id, 0), name);
+create unique index registry_host on registry (host, coalesce(project_id, 0));
 
 create table watch (
     id {id},
     project_id bigint not null references project (id) on delete cascade,
-    -- registry, bucket
-    kind text not null,
-    -- HOST/REPOSITORY or HOST (its catalog), or s3://BUCKET/PREFIX
-    target text not null,
-    -- tags or keys by pattern, with * and ?
-    pattern text not null,
-    environment text,
+    name text not null,
+    -- HOST or HOST:PORT
+    registry text not null,
+    -- repositories by pattern, with * and ?
+    repository text not null,
+    -- tags by pattern, with * and ?: JSON lists
+    include text not null,
+    exclude text not null,
+    -- those of the images that it finds: JSON list
+    environments text not null,
     -- microseconds between two looks
     every bigint not null,
     enabled boolean not null default true,
-    next_at bigint not null,
-    seen_at bigint,
-    error text,
-    found integer not null default 0,
+    -- SHA-256 of what senders of notifications present
+    secret {bytes} not null,
+    owner text not null,
     created_at bigint not null,
-    unique (project_id, target, pattern)
+    -- when it looks next
+    next_at bigint not null,
+    -- where the last look stopped: REPOSITORY:TAG; null when it came to its end
+    position text,
+    -- of the last look
+    looked_at bigint,
+    found integer not null default 0,
+    submitted integer not null default 0,
+    cut boolean not null default false,
+    -- looks in a row that failed, and why the last one did
+    failures integer not null default 0,
+    error_code text,
+    error text,
+    unique (project_id, name)
 );
 create index watch_next on watch (next_at) where enabled;
+
+-- What tags led to when they were last looked at.
+create table watch_tag (
+    watch_id bigint not null references watch (id) on delete cascade,
+    repository text not null,
+    tag text not null,
+    digest text not null,
+    primary key (watch_id, repository, tag)
+) {clustered};
+
+-- Who looks into a registry: one at a time.
+create table watch_turn (
+    registry text primary key,
+    -- grows with every claim; who holds an older one may not write
+    fence bigint not null,
+    until bigint not null
+);
 
 -- Who is told of what happens, and what they were told. A message is a row from the transaction of what it tells of.
 

@@ -9,5 +9,6 @@ mod opening;
 mod outbox;
 mod place;
 mod queue;
+mod registries;
 mod rig;
 mod world;
