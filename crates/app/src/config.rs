@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use egress::{ClientConfig, Url};
+use egress::{AllowEntry, ClientConfig, Url};
 use model::Limits;
 
 /// Everything.
@@ -24,6 +24,110 @@ pub struct Config {
     pub workers: WorkerConfig,
     /// Largest upload, in bytes.
     pub max_upload: u64,
+    /// What goes on beside requests and workers.
+    pub background: BackgroundConfig,
+}
+
+/// What goes on beside requests and workers.
+#[derive(Clone, Debug, Default)]
+pub struct BackgroundConfig {
+    /// Messages to webhooks.
+    pub notify: NotifyConfig,
+    /// Scans of many images.
+    pub schedules: ScheduleConfig,
+    /// What is forgotten, and when.
+    pub upkeep: UpkeepConfig,
+}
+
+/// Messages to webhooks.
+#[derive(Clone, Debug)]
+pub struct NotifyConfig {
+    /// Hosts and ranges that webhooks may lead to although their addresses are not public. Link-local addresses,
+    /// where clouds answer with credentials, are opened by a range only.
+    pub allow: Vec<AllowEntry>,
+    /// Longest time for one attempt, with its answer.
+    pub timeout: Duration,
+    /// Attempts until a message is given up.
+    pub attempts: u32,
+    /// Pause after the first attempt that failed; it doubles from one to the next.
+    pub backoff: Duration,
+    /// Longest pause.
+    pub max_backoff: Duration,
+    /// Messages that are under way at once.
+    pub at_once: usize,
+    /// How often the outbox is looked into when nothing tells of a message.
+    pub poll: Duration,
+}
+
+impl Default for NotifyConfig {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            timeout: Duration::from_secs(10),
+            attempts: 12,
+            backoff: Duration::from_secs(10),
+            max_backoff: Duration::from_secs(3600),
+            at_once: 8,
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Scans of many images.
+#[derive(Clone, Debug)]
+pub struct ScheduleConfig {
+    /// How often it is looked what is due.
+    pub poll: Duration,
+    /// Images that are submitted in one transaction.
+    pub chunk: u32,
+    /// No more are submitted while so many jobs of the class `scheduled` wait.
+    pub waiting: u32,
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self { poll: Duration::from_secs(1), chunk: 50, waiting: 200 }
+    }
+}
+
+/// What is forgotten, and when.
+#[derive(Clone, Debug)]
+pub struct UpkeepConfig {
+    /// Pause between two rounds.
+    pub every: Duration,
+    /// How long scans that are over are kept with their reports; the newest of every image always are.
+    pub keep_scans: Duration,
+    /// How long changes of scans can be followed.
+    pub keep_changes: Duration,
+    /// How long the log of deliveries goes back.
+    pub keep_deliveries: Duration,
+    /// How long the audit log goes back.
+    pub keep_events: Duration,
+    /// How long the log of users' errors goes back.
+    pub keep_errors: Duration,
+    /// How long daily counts go back.
+    pub keep_counts: Duration,
+    /// A session in which nothing is done for so long is over.
+    pub idle_sessions: Duration,
+    /// How long an upload that belongs to no image record is kept: it may be on its way to one.
+    pub keep_uploads: Duration,
+}
+
+impl Default for UpkeepConfig {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        Self {
+            every: Duration::from_secs(3600),
+            keep_scans: days(180),
+            keep_changes: days(7),
+            keep_deliveries: days(30),
+            keep_events: days(400),
+            keep_errors: days(90),
+            keep_counts: days(5 * 366),
+            idle_sessions: Duration::from_secs(12 * 3600),
+            keep_uploads: days(1),
+        }
+    }
 }
 
 /// The advisory database.

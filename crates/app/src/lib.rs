@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod history;
 pub mod jobs;
+pub mod notify;
 pub mod rematch;
 pub mod report;
 pub mod scan_image;

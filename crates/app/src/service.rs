@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use advisory::database::DatabaseError;
@@ -66,6 +66,8 @@ pub struct Inner {
     pub analyzers: String,
     /// Name of this process among workers.
     pub worker: String,
+    /// Sends to webhooks; built when it is needed first.
+    pub(crate) webhooks: OnceLock<egress::Client>,
     /// There is work: workers look at once.
     pub(crate) work: Notify,
     /// The newest change of a scan that is known of.
@@ -112,6 +114,7 @@ impl Service {
             spool: Spool::new(config.data.join("spool")),
             analyzers: analyzers_key(&config.limits),
             worker: format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple()),
+            webhooks: OnceLock::new(),
             work: Notify::new(),
             changed: watch::Sender::new(0),
             store,

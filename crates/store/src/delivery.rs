@@ -143,6 +143,40 @@ impl DeliveryRecord {
     }
 }
 
+/// A message that was claimed just now.
+#[derive(FromRow)]
+struct Taken {
+    id: i64,
+    fence: i64,
+    webhook_id: i64,
+    message: Uuid,
+    kind: i16,
+    facts: String,
+    created_at: i64,
+    attempts: i32,
+}
+
+impl Taken {
+    /// With where it goes; `None` when its webhook is turned off and must not be.
+    async fn with_receiver(self, tx: &mut Tx, enabled: bool) -> Result<Option<ClaimedDelivery>, StoreError> {
+        let sql = "select url, secret from webhook where id = $1 and (enabled or not $2)";
+        let receiver: Option<(String, Vec<u8>)> = maybe!(tx, sql, self.webhook_id, enabled)?;
+        let Some((url, secret)) = receiver else { return Ok(None) };
+        Ok(Some(ClaimedDelivery {
+            id: self.id,
+            fence: self.fence,
+            message: self.message,
+            kind: MessageKind::from_code(self.kind).ok_or(StoreError::Value("kind of message"))?,
+            facts: self.facts,
+            created_at: self.created_at,
+            attempt: u32::try_from(self.attempts).unwrap_or(0),
+            webhook_id: self.webhook_id,
+            url,
+            secret,
+        }))
+    }
+}
+
 const COLUMNS: &str = "select id, webhook_id, message, kind, facts, created_at, next_at, attempts, tried_at,
     delivered_at, status, answer, took_ms from delivery where ";
 
@@ -187,31 +221,36 @@ impl Store {
         let sql = tx.sql(
             "update delivery set next_at = $1, fence = fence + 1, attempts = attempts + 1, tried_at = $2 where id = (
                  select id from delivery where webhook_id = $3 and next_at <= $2 order by next_at, id limit 1)
-             returning id, fence, message, kind, facts, created_at, attempts",
+             returning id, fence, webhook_id, message, kind, facts, created_at, attempts",
             "update delivery set next_at = $1, fence = fence + 1, attempts = attempts + 1, tried_at = $2 where id = (
                  select id from delivery where webhook_id = $3 and next_at <= $2 order by next_at, id limit 1
                  for update skip locked)
-             returning id, fence, message, kind, facts, created_at, attempts",
+             returning id, fence, webhook_id, message, kind, facts, created_at, attempts",
         );
-        let taken: Option<(i64, i64, Uuid, i16, String, i64, i32)> =
-            maybe!(&mut tx, sql, lease_until, now, webhook)?;
-        let Some((id, fence, message, kind, facts, created_at, attempts)) = taken else { return Ok(None) };
-        let sql = "select url, secret from webhook where id = $1 and enabled";
-        let receiver: Option<(String, Vec<u8>)> = maybe!(&mut tx, sql, webhook)?;
-        let Some((url, secret)) = receiver else { return Ok(None) };
+        let taken: Option<Taken> = maybe!(&mut tx, sql, lease_until, now, webhook)?;
+        let Some(taken) = taken else { return Ok(None) };
+        let claimed = taken.with_receiver(&mut tx, true).await?;
         tx.commit().await?;
-        Ok(Some(ClaimedDelivery {
-            id,
-            fence,
-            message,
-            kind: MessageKind::from_code(kind).ok_or(StoreError::Value("kind of message"))?,
-            facts,
-            created_at,
-            attempt: u32::try_from(attempts).unwrap_or(0),
-            webhook_id: webhook,
-            url,
-            secret,
-        }))
+        Ok(claimed)
+    }
+
+    /// Takes a message that nobody tried yet, also of a webhook that is turned off.
+    pub async fn claim_new_delivery(
+        &self,
+        id: i64,
+        lease_until: Micros,
+        now: Micros,
+    ) -> Result<Option<ClaimedDelivery>, StoreError> {
+        let mut tx = self.begin().await?;
+        let sql =
+            "update delivery set next_at = $1, fence = fence + 1, attempts = attempts + 1, tried_at = $2
+                   where id = $3 and fence = 0
+                   returning id, fence, webhook_id, message, kind, facts, created_at, attempts";
+        let taken: Option<Taken> = maybe!(&mut tx, sql, lease_until, now, id)?;
+        let Some(taken) = taken else { return Ok(None) };
+        let claimed = taken.with_receiver(&mut tx, false).await?;
+        tx.commit().await?;
+        Ok(claimed)
     }
 
     /// Writes down what came of an attempt.
@@ -293,7 +332,8 @@ impl Store {
         tx.commit().await
     }
 
-    /// Puts a message for one webhook into the outbox, whatever it wants: its number in the log.
+    /// Puts a message for one webhook into the outbox, whatever that wants: its number in the log. It is due at
+    /// `due_at`; who sends it themself claims it before with [`Self::claim_new_delivery`].
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such webhook.
@@ -302,6 +342,7 @@ impl Store {
         webhook: i64,
         kind: MessageKind,
         facts: &str,
+        due_at: Micros,
         event: &NewEvent<'_>,
         now: Micros,
     ) -> Result<i64, StoreError> {
@@ -313,6 +354,7 @@ impl Store {
         let there: Option<(i64,)> = maybe!(&mut tx, sql, webhook)?;
         there.ok_or(StoreError::NotFound("webhook"))?;
         let id = append(&mut tx, webhook, kind, facts, now).await?;
+        execute!(&mut tx, "update delivery set next_at = $1 where id = $2", due_at, id)?;
         event::append(&mut tx, event, now).await?;
         tx.commit().await?;
         Ok(id)

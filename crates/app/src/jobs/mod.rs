@@ -16,6 +16,7 @@ pub mod worker;
 use model::FailureReason;
 use store::StoreError;
 
+pub(crate) use self::run::backoff;
 pub use self::{
     index::InventoryDocument,
     matching::{Missing, ReportBody},

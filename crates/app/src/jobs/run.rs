@@ -174,7 +174,7 @@ async fn fail(
 }
 
 /// Doubles from attempt to attempt, and is spread so that those who failed together do not return together.
-fn backoff(attempt: u32, base: Duration, most: Duration) -> Duration {
+pub(crate) fn backoff(attempt: u32, base: Duration, most: Duration) -> Duration {
     let doubled = base.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(most);
     let spread = f64::from(u32::try_from(clock::now() % 1000).unwrap_or(0)) / 1000.0;
     doubled.mul_f64(0.75 + spread / 2.0)

@@ -298,7 +298,7 @@ async fn take(store: &Store, webhook: i64, now: i64) -> Option<ClaimedDelivery> 
 /// Puts messages into the outbox of a webhook.
 async fn fill(store: &Store, webhook: i64, count: usize) {
     for _ in 0..count {
-        store.add_delivery(webhook, MessageKind::Test, "{}", &EVENT, T0).await.unwrap();
+        store.add_delivery(webhook, MessageKind::Test, "{}", T0, &EVENT, T0).await.unwrap();
     }
 }
 
@@ -458,7 +458,7 @@ fn webhooks_are_kept_listed_changed_and_taken_away() {
         assert_eq!(store.waiting_deliveries().await.unwrap(), (0, None));
         let gone = store.delete_webhook(second, &EVENT, T0).await;
         assert!(matches!(gone, Err(StoreError::NotFound("webhook"))));
-        let gone = store.add_delivery(second, MessageKind::Test, "{}", &EVENT, T0).await;
+        let gone = store.add_delivery(second, MessageKind::Test, "{}", T0, &EVENT, T0).await;
         assert!(matches!(gone, Err(StoreError::NotFound("webhook"))));
     });
 }
