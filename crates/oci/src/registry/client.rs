@@ -72,21 +72,26 @@ pub struct FetchedManifest {
     pub digest: Digest,
 }
 
-/// What is to be done with a repository.
+/// What is to be done with a repository, or with a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Pull,
     Push,
     Delete,
+    /// The list of all repositories.
+    Catalog,
 }
 
 impl Access {
-    const fn actions(self) -> &'static str {
-        match self {
+    /// What a token must be good for (Docker Registry v2 authentication, "Token Scope Documentation").
+    fn scope(self, repository: &str) -> String {
+        let actions = match self {
             Self::Pull => "pull",
             Self::Push => "pull,push",
             Self::Delete => "pull,delete",
-        }
+            Self::Catalog => return "registry:catalog:*".to_owned(),
+        };
+        format!("repository:{repository}:{actions}")
     }
 }
 
@@ -215,7 +220,7 @@ impl Registry {
         let subject = Subject { with_credentials: credentials.is_some(), ..subject.clone() };
         let wanted = Wanted {
             subject: &subject,
-            scope: format!("repository:{repository}:{}", access.actions()),
+            scope: access.scope(repository),
             more_scopes,
             credentials: credentials.as_ref(),
             plain_http: &|url| self.shared.allows_plain_http(&authority(url)),

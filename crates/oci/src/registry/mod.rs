@@ -21,3 +21,4 @@ pub use credentials::{ConfigFiles, CredentialSource, Credentials};
 pub(crate) use image::load;
 pub use push::BlobContent;
 pub(crate) use reader::{ChannelReader, run};
+pub use tags::Listed;

@@ -90,3 +90,32 @@ fn tls_with_a_private_authority() {
     assert_eq!(error.code(), "registry-unavailable");
     assert!(error.hint().contains("certificate authority"), "{error:?}");
 }
+
+#[test]
+fn lists_of_a_registry() {
+    let runtime = runtime();
+    let setup = Setup { password: true, tls: None };
+    let Some(registry) = DockerRegistry::start(&setup).unwrap() else { return };
+    let host = registry.host();
+    let credentials = Credentials::basic(USER, PASSWORD);
+    let known = registries(CredentialSource::Explicit { registry: host.clone(), credentials });
+    let remote = known.registry(&host);
+    let published = Published::from(&image(Family::Docker, "amd64"));
+    runtime.block_on(async {
+        assert_eq!(remote.fetch_repositories(10).await.unwrap().names, [""; 0]);
+        for (repository, tag) in [("team/b", "1.0"), ("team/a", "1.0"), ("team/a", "2.0"), ("c", "1.0")] {
+            crate::push::push(&remote, repository, tag, &published).await.unwrap();
+        }
+        let all = remote.fetch_repositories(3).await.unwrap();
+        assert_eq!((all.names, all.complete), (["c", "team/a", "team/b"].map(str::to_owned).to_vec(), true));
+        let some = remote.fetch_repositories(2).await.unwrap();
+        assert_eq!((some.names.len(), some.complete), (2, false));
+        let tags = remote.fetch_tags_up_to("team/a", 1).await.unwrap();
+        assert_eq!((tags.names.len(), tags.complete), (1, false));
+        let mut tags = remote.fetch_tags_up_to("team/a", 2).await.unwrap();
+        tags.names.sort();
+        assert_eq!((tags.names, tags.complete), (["1.0", "2.0"].map(str::to_owned).to_vec(), true));
+        let stranger = registries(CredentialSource::Anonymous).registry(&host).fetch_repositories(10).await;
+        assert_eq!(stranger.unwrap_err().code(), "registry-unauthorized");
+    });
+}
