@@ -24,6 +24,8 @@ use crate::{
 
 /// What a cookie of a session is called without TLS; with it, a prefix binds the cookie to the host.
 const COOKIE: &str = "lazaret_session";
+/// The cookie of a browser that is away at the OpenID Connect provider.
+const OIDC_COOKIE: &str = "lazaret_oidc";
 
 /// Who asks, or why that cannot be told; put into the request before any handler runs.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ pub(crate) async fn identify(state: &AppState, parts: &Parts) -> Result<Caller, 
         // Whatever else stands there is no token of ours either.
         return Ok(state.accounts.token(token.unwrap_or_default(), &origin, clock::now()).await?);
     }
-    let Some(cookie) = cookie(state, &parts.headers) else { return Err(anonymous()) };
+    let Some(cookie) = cookie(state, &parts.headers, COOKIE) else { return Err(anonymous()) };
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {
         same_site(&parts.headers, true)?;
     }
@@ -132,12 +134,12 @@ pub(crate) fn same_site(headers: &HeaderMap, strict: bool) -> Result<(), Problem
     ))
 }
 
-fn cookie_name(state: &AppState) -> String {
-    if state.settings.secure { format!("__Host-{COOKIE}") } else { COOKIE.to_owned() }
+fn cookie_name(state: &AppState, name: &str) -> String {
+    if state.settings.secure { format!("__Host-{name}") } else { name.to_owned() }
 }
 
-fn cookie(state: &AppState, headers: &HeaderMap) -> Option<Secret> {
-    let name = cookie_name(state);
+fn cookie(state: &AppState, headers: &HeaderMap, name: &str) -> Option<Secret> {
+    let name = cookie_name(state, name);
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(';')).find_map(|pair| {
         let (key, value) = pair.trim().split_once('=')?;
@@ -147,9 +149,25 @@ fn cookie(state: &AppState, headers: &HeaderMap) -> Option<Secret> {
 
 /// The header that begins a session in a browser, or with nothing in it, ends it.
 pub(crate) fn set_cookie(state: &AppState, value: &str) -> String {
-    let secure = if state.settings.secure { "; Secure" } else { "" };
     let age = if value.is_empty() { "; Max-Age=0" } else { "" };
-    format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", cookie_name(state))
+    set(state, COOKIE, value, &format!("; SameSite=Strict{age}"))
+}
+
+/// What ties a login at the provider to its browser.
+pub(crate) fn oidc_cookie(state: &AppState, headers: &HeaderMap) -> Option<Secret> {
+    cookie(state, headers, OIDC_COOKIE)
+}
+
+/// The header that keeps it for ten minutes, or with nothing in it, takes it away. `Lax`, because another site leads
+/// back here.
+pub(crate) fn set_oidc_cookie(state: &AppState, value: &str) -> String {
+    let age = if value.is_empty() { 0 } else { 600 };
+    set(state, OIDC_COOKIE, value, &format!("; SameSite=Lax; Max-Age={age}"))
+}
+
+fn set(state: &AppState, name: &str, value: &str, more: &str) -> String {
+    let secure = if state.settings.secure { "; Secure" } else { "" };
+    format!("{}={value}; Path=/; HttpOnly{more}{secure}", cookie_name(state, name))
 }
 
 #[cfg(test)]

@@ -58,8 +58,9 @@ pub(crate) fn complete(api: &mut utoipa::openapi::OpenApi, version: &str) {
             (HttpMethod::Delete, &mut item.delete),
         ] {
             if let Some(operation) = operation {
-                let login = path.ends_with("/session") && method == HttpMethod::Post;
-                complete_one(operation, open, login);
+                let session = path.ends_with("/session");
+                let login = session && method == HttpMethod::Post;
+                complete_one(operation, open || session && method == HttpMethod::Get, login);
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use app::{Service, accounts::Accounts};
+use app::{
+    Service,
+    accounts::{Accounts, oidc::Oidc},
+};
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
@@ -48,6 +51,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Counts of what the routes did.
     pub metrics: Arc<Metrics>,
+    /// Logins through an OpenID Connect provider.
+    pub oidc: Option<Arc<Oidc>>,
     /// Whether somebody works: false makes every status `not_ready`.
     working: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Becomes true when the service ends: streams and those who wait end then.
@@ -65,7 +70,7 @@ impl AppState {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let (settings, metrics) = (Arc::new(settings), Arc::default());
-        Self { service, accounts, settings, metrics, working: Arc::new(working), stop }
+        Self { service, accounts, settings, metrics, oidc: None, working: Arc::new(working), stop }
     }
 
     pub(crate) fn is_working(&self) -> bool {

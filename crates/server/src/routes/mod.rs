@@ -10,6 +10,7 @@ mod history;
 mod images;
 mod input;
 mod me;
+mod oidc;
 mod projects;
 mod reports;
 mod scans;
@@ -58,7 +59,9 @@ fn portal() -> OpenApiRouter<AppState> {
         .routes(routes!(vulnerabilities::package_images))
         .routes(routes!(database::show_database))
         .routes(routes!(database::show_queue))
-        .routes(routes!(me::log_in, me::log_out))
+        .routes(routes!(oidc::login_ways, me::log_in, me::log_out))
+        .routes(routes!(oidc::oidc_departure))
+        .routes(routes!(oidc::oidc_return))
         .routes(routes!(me::show_me))
         .routes(routes!(me::change_password))
         .routes(routes!(me::list_sessions, me::end_sessions))

@@ -9,7 +9,7 @@ use crate::rig::{Answer, Client, World, curl, kinds};
 
 /// A browser: it keeps a cookie, and says where a request comes from.
 pub(crate) struct Browser {
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) cookie: String,
 }
 

@@ -11,5 +11,6 @@ mod accounts;
 mod api;
 mod edges;
 mod lifecycle;
+mod oidc;
 mod rig;
 mod statuses;

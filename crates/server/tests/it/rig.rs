@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use app::{
     Config, Service,
-    accounts::{Accounts, AccountsConfig, Caller, Secret, TokenOrder, UserOrder},
+    accounts::{
+        Accounts, AccountsConfig, Caller, Secret, TokenOrder, UserOrder,
+        oidc::{Oidc, OidcConfig},
+    },
     clock,
     config::{AdvisoryConfig, QueueConfig, WorkerConfig},
 };
@@ -56,13 +59,14 @@ pub(crate) struct World {
     pub(crate) kind: Kind,
     pub(crate) settings: Settings,
     pub(crate) max_upload: u64,
+    pub(crate) oidc: Option<OidcConfig>,
 }
 
 impl World {
     pub(crate) async fn new(kind: Kind) -> Self {
         let registry = TestRegistry::start(Auth::None).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, registry, kind, settings: Settings::default(), max_upload: 1 << 20 }
+        Self { dir, registry, kind, settings: Settings::default(), max_upload: 1 << 20, oidc: None }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -137,13 +141,17 @@ impl World {
         // Who works when nobody does here: another process.
         let working = watch::Sender::new(true);
         let told = working.subscribe();
-        let state = AppState::new(
+        let mut state = AppState::new(
             service.clone(),
             Arc::clone(&accounts),
             self.settings.clone(),
             move || *told.borrow(),
             stop.subscribe(),
         );
+        if let Some(config) = &self.oidc {
+            let client = egress::Client::build(&ClientConfig::command_line()).unwrap();
+            state.oidc = Some(Arc::new(Oidc::new(config.clone(), client)));
+        }
         let bound = server::bind("127.0.0.1:0".parse().unwrap(), tls).await.unwrap();
         let address = bound.address;
         let stopping = stop.subscribe();

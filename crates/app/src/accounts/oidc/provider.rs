@@ -80,6 +80,9 @@ pub(super) struct Provider {
     keys: Cached<Vec<Jwk>>,
 }
 
+/// What is wanted of the token endpoint.
+const REDEEM: &str = "redeem the code of a login";
+
 impl Provider {
     pub(super) fn new(client: Client) -> Self {
         Self { client, metadata: Mutex::new(None), keys: Mutex::new(None) }
@@ -155,13 +158,23 @@ impl Provider {
         code: &Secret,
         verifier: &Secret,
     ) -> Result<Tokens, OidcError> {
-        let what = "redeem the code of a login";
+        let request = Self::redeeming(config, metadata, code, verifier)?;
+        self.exchange(REDEEM, request).await
+    }
+
+    /// The request for tokens. Apart, because the form that is filled in for it may not cross threads.
+    fn redeeming(
+        config: &OidcConfig,
+        metadata: &Metadata,
+        code: &Secret,
+        verifier: &Secret,
+    ) -> Result<Request, OidcError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "authorization_code")
             .append_pair("code", code.reveal())
             .append_pair("redirect_uri", config.redirect_url.as_str())
             .append_pair("code_verifier", verifier.reveal());
-        let mut request = Request::new(what, Method::POST, metadata.token_endpoint.clone());
+        let mut request = Request::new(REDEEM, Method::POST, metadata.token_endpoint.clone());
         let methods = metadata.token_endpoint_auth_methods_supported.as_deref();
         // Discovery: what is left out means client_secret_basic.
         let basic =
@@ -186,13 +199,8 @@ impl Provider {
                 form.append_pair("client_id", &config.client_id);
             }
         }
-        let request = request
-            .header(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static("application/x-www-form-urlencoded"),
-            )
-            .body(Body::Bytes(form.finish().into()));
-        self.exchange(what, request).await
+        let form_type = header::HeaderValue::from_static("application/x-www-form-urlencoded");
+        Ok(request.header(header::CONTENT_TYPE, form_type).body(Body::Bytes(form.finish().into())))
     }
 
     /// What the provider knows of whom an access token belongs to; `None` when it does not tell.
