@@ -1,10 +1,14 @@
 //! The worker of one process: takes jobs while it has room for them, and gives them back when it ends.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use model::{JobClass, JobKind};
 use store::{ClaimRequest, Claimed, StoreError};
 use tokio::{sync::watch, task::JoinSet};
+use tracing::Instrument as _;
 
 use super::run::run;
 use crate::{
@@ -99,11 +103,31 @@ async fn fill(service: &Service, hands: &mut Hands) -> Result<(), StoreError> {
             let Some(job) = service.store.claim(&request, now).await? else { break };
             service.changed.send_modify(|_| {});
             let (service, work) = (service.clone(), job.clone());
-            let task = hands.tasks.spawn(async move { run(&service, &work).await });
+            let task = hands.tasks.spawn(async move { logged(&service, &work).await });
             hands.jobs.insert(task.id(), job);
         }
     }
     Ok(())
+}
+
+/// Does a job. Every line that is logged meanwhile names the scan and the request that asked for it: of several that
+/// wait for the same job, the first.
+async fn logged(service: &Service, job: &Claimed) {
+    let kind = job.kind.as_str();
+    let waiting = service.store.scans_of(job.id, 1).await.unwrap_or_default();
+    let span = match waiting.first() {
+        Some((scan, request)) => tracing::info_span!("job", job = job.id, kind, %scan, %request),
+        None => tracing::info_span!("job", job = job.id, kind),
+    };
+    async {
+        let begun = Instant::now();
+        tracing::debug!("begun");
+        run(service, job).await;
+        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(millis, "over");
+    }
+    .instrument(span)
+    .await;
 }
 
 /// The least urgent class that may take one of the free slots: some are kept for those more urgent.

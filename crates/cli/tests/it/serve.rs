@@ -67,9 +67,19 @@ fn a_report_outlives_the_service() {
     assert!(place.code == Some(0) && place.out.contains("curl") && place.out.contains(&image), "{place:?}");
     let stranger = service.client(&home, "lzt_nobody", &["images"]);
     assert!(stranger.code == Some(3) && stranger.err.contains("token"), "{stranger:?}");
+    let status = ask(&service, &["status", "--json", &image]).json();
     service.signal();
     let ended = service.ended();
     assert_eq!((ended.code, ended.out.as_str()), (Some(0), ""), "nothing is shown twice");
+    let lines: Vec<Value> = log(&home).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let asked = lines.iter().find(|line| line["message"] == "a scan is asked for").unwrap();
+    let worked: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["message"] == "over" && line["span"]["scan"] == status["scan"])
+        .filter(|line| line["span"]["request"] == asked["span"]["id"] && line["millis"].is_number())
+        .map(|line| line["span"]["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!((&asked["scan"], worked), (&status["scan"], vec!["resolve", "index", "match"]));
 
     let service = Service::start(&home, &[]);
     assert_eq!(ask(&service, &["report", &image]).json(), report.json());
@@ -77,9 +87,6 @@ fn a_report_outlives_the_service() {
     service.stop();
     let log = log(&home);
     assert!(!log.contains(PASSWORD) && !log.contains(&token), "{log}");
-    for line in log.lines() {
-        let _: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    }
 }
 
 #[test]

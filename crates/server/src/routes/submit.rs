@@ -171,6 +171,7 @@ pub(super) async fn submit(
             let note = caller.note("scan.initiated", format!("image:{image}"), Some(project), detail);
             state.service.store.record(&note.event(), clock::now()).await?;
         }
+        tracing::info!(scan = %submitted.scan, %image, joined = submitted.joined, "a scan is asked for");
         scans.push(SubmittedBody { id: submitted.scan, image, joined: submitted.joined });
     }
     Ok(Submission { scans })

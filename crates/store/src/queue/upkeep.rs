@@ -3,6 +3,8 @@
 
 use model::{FailureReason, JobClass, ScanStatus};
 
+use uuid::Uuid;
+
 use super::{READY, RUNNING, fail_scans};
 use crate::{
     Micros,
@@ -90,6 +92,12 @@ impl Store {
             tx.commit().await?;
         }
         Ok(returned)
+    }
+
+    /// Scans that wait for a job, with the id of the request that asked for each: for the log.
+    pub async fn scans_of(&self, job: i64, limit: u32) -> Result<Vec<(Uuid, String)>, StoreError> {
+        let sql = "select id, request_id from scan where job_id = $1 order by id limit $2";
+        read_rows!(self, sql, job, i64::from(limit))
     }
 
     /// How much work there is, by class.

@@ -168,6 +168,7 @@ pub(super) fn config(settings: &Settings) -> Result<Config, Failure> {
             ..WorkerConfig::default()
         },
         max_upload: settings.images.max_upload,
+        background: app::config::BackgroundConfig::default(),
     })
 }
 
