@@ -8,6 +8,7 @@ mod cache;
 mod credentials;
 mod database;
 mod errors;
+mod kill;
 mod network;
 mod reference;
 mod sample;

@@ -76,6 +76,19 @@ impl Service {
         Run { code, out, err: String::new() }
     }
 
+    /// Ends it without a word (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Reads a stream of events to its end: status, head and the data of each.
+    pub(crate) fn stream(&self, line: &str, headers: &str) -> (u16, String, Vec<Value>) {
+        let (status, head, text) = self.send(line, headers, "");
+        let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        (status, head, data.map(|data| serde_json::from_str(data).unwrap()).collect())
+    }
+
     /// Ends it gracefully.
     pub(crate) fn stop(self) {
         self.signal();
@@ -86,6 +99,11 @@ impl Service {
     /// Sends a request: status, head and body of the answer.
     pub(crate) fn ask(&self, line: &str, headers: &str, body: &Value) -> (u16, String, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        let (status, head, text) = self.send(line, headers, &body);
+        (status, head, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    fn send(&self, line: &str, headers: &str, body: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (address, length) = (self.address, body.len());
@@ -99,7 +117,7 @@ impl Service {
         stream.read_to_string(&mut text).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_owned(), serde_json::from_str(body).unwrap_or(Value::Null))
+        (status, head.to_owned(), body.to_owned())
     }
 
     /// Logs the administrator in: the header with the cookie.
