@@ -1,6 +1,6 @@
 //! The one list of settings. To add one: add a line here and a field in [`super::typed`].
 
-use super::value::{Items, Kind};
+use super::value::{Items, Kind, ROLES};
 
 /// One setting.
 #[derive(Debug)]
@@ -105,10 +105,10 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Addresses of proxies whose X-Forwarded-For is believed.",
     ),
     Setting::new(
-        "server.behind_tls",
-        Kind::Bool,
-        Default::Is("false"),
-        "Whether a proxy in front speaks TLS, so that cookies are for TLS only; with a certificate here they are.",
+        "server.public_url",
+        HTTP,
+        Default::Unset("where the service answers"),
+        "Address by which people reach the service, behind a proxy for example; with https, cookies are for TLS only.",
     ),
     Setting::new("tls.cert", Kind::Path, Default::Unset("plain HTTP"), "PEM file of the certificate chain.")
         .flag("--tls-cert"),
@@ -248,6 +248,50 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "How long the first lock lasts; it doubles from one to the next, up to 15 minutes.",
     ),
     Setting::new(
+        "auth.oidc_issuer",
+        HTTP,
+        Default::Unset("local accounts only"),
+        "Issuer of OpenID Connect, exactly as it writes itself; its discovery document lies below it.",
+    ),
+    Setting::new("auth.oidc_client_id", Kind::Text, Default::Unset("none"), "What the issuer calls Lazaret."),
+    Setting::new(
+        "auth.oidc_client_secret",
+        Kind::Text,
+        Default::Unset("a public client"),
+        "The secret that the issuer gave to Lazaret.",
+    )
+    .secret(),
+    Setting::new(
+        "auth.oidc_scopes",
+        Kind::List(Items::Text),
+        Default::Is("profile,email"),
+        "What is asked for beside openid.",
+    ),
+    Setting::new(
+        "auth.oidc_name_claim",
+        Kind::Text,
+        Default::Is("preferred_username"),
+        "Claim of the ID token that holds the name of the account.",
+    ),
+    Setting::new(
+        "auth.oidc_role_claim",
+        Kind::Text,
+        Default::Is("groups"),
+        "Claim of the ID token that holds the groups of a person; a name, or a path with dots.",
+    ),
+    Setting::new(
+        "auth.oidc_roles",
+        Kind::List(Items::Roles),
+        Default::Is(""),
+        "Which group gives which role; of several the strongest counts.",
+    ),
+    Setting::new(
+        "auth.oidc_default_role",
+        Kind::Choice(ROLES),
+        Default::Unset("they are refused"),
+        "The role of people to whom no group gives one.",
+    ),
+    Setting::new(
         "log.level",
         Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         Default::Is("info"),
@@ -255,6 +299,25 @@ pub(crate) static SETTINGS: &[Setting] = &[
     ),
     Setting::new("log.format", Kind::Choice(&["text", "json"]), Default::Is("text"), "How it is logged.")
         .flag("--log-format"),
+    Setting::new(
+        "notify.allow",
+        Kind::List(Items::Addresses),
+        Default::Is(""),
+        "Hosts and ranges that webhooks may lead to although they are private or loopback.",
+    ),
+    Setting::new("notify.timeout", Kind::Duration, Default::Is("10s"), "Time that a receiver may take."),
+    Setting::new(
+        "notify.max_attempts",
+        Kind::Number(1, 100),
+        Default::Is("12"),
+        "Attempts until a message is given up.",
+    ),
+    Setting::new(
+        "history.scans",
+        Kind::Duration,
+        Default::Is("180d"),
+        "How long scans that are over are kept with their reports; the newest of every image always are.",
+    ),
     Setting::new(
         "history.events",
         Kind::Duration,
@@ -266,6 +329,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
         Kind::Duration,
         Default::Is("90d"),
         "How long the log of user errors is kept.",
+    ),
+    Setting::new(
+        "history.deliveries",
+        Kind::Duration,
+        Default::Is("30d"),
+        "How long the log of messages to webhooks is kept.",
+    ),
+    Setting::new(
+        "history.uploads",
+        Kind::Duration,
+        Default::Is("1d"),
+        "How long an upload is kept that belongs to no image record.",
     ),
     Setting::new(
         "secrets.key",

@@ -4,6 +4,7 @@
 //! variables all come from it. [`resolve`] says which value is in force and where it came from, [`typed`] is
 //! what the service is given. Nothing here starts anything, and no secret is ever shown.
 
+mod convert;
 pub(crate) mod docs;
 pub(crate) mod file;
 pub(crate) mod flags;

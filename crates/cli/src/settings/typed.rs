@@ -9,7 +9,7 @@ use std::{
 
 use egress::{AllowEntry, Url};
 
-use super::{SettingsError, flags::ServeFlags, resolve::Resolved, value::Value};
+use super::{SettingsError, convert::get, flags::ServeFlags, resolve::Resolved};
 
 /// Feeds are not asked more often.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -115,6 +115,8 @@ settings! {
     auth: Auth,
     /// Logs.
     log: Log,
+    /// Webhooks.
+    notify: Notify,
     /// What is kept of the past.
     history: History,
     /// How secrets are sealed.
@@ -138,8 +140,8 @@ group! {
         role: Role = "server.role",
         /// Proxies whose `X-Forwarded-For` is believed.
         proxies: Vec<IpAddr> = "server.proxies",
-        /// Whether a proxy in front speaks TLS.
-        behind_tls: bool = "server.behind_tls",
+        /// How people reach the service, where that differs.
+        public_url: Option<Url> = "server.public_url",
     }
 }
 
@@ -238,6 +240,22 @@ group! {
         lockout_threshold: u32 = "auth.lockout_threshold",
         /// The first lock.
         lockout_backoff: Duration = "auth.lockout_backoff",
+        /// Issuer of OpenID Connect.
+        oidc_issuer: Option<Url> = "auth.oidc_issuer",
+        /// Our name there.
+        oidc_client_id: Option<String> = "auth.oidc_client_id",
+        /// Our secret there.
+        oidc_client_secret: Option<Secret> = "auth.oidc_client_secret",
+        /// Asked for beside `openid`.
+        oidc_scopes: Vec<String> = "auth.oidc_scopes",
+        /// The claim with the name.
+        oidc_name_claim: String = "auth.oidc_name_claim",
+        /// The claim with the groups.
+        oidc_role_claim: String = "auth.oidc_role_claim",
+        /// What groups are worth.
+        oidc_roles: Vec<(String, model::Role)> = "auth.oidc_roles",
+        /// The role of everybody else.
+        oidc_default_role: Option<model::Role> = "auth.oidc_default_role",
     }
 }
 
@@ -252,12 +270,30 @@ group! {
 }
 
 group! {
+    /// Webhooks.
+    Notify {
+        /// Private addresses that they may lead to.
+        allow: Vec<AllowEntry> = "notify.allow",
+        /// Time of one attempt.
+        timeout: Duration = "notify.timeout",
+        /// Attempts until a message is given up.
+        max_attempts: u32 = "notify.max_attempts",
+    }
+}
+
+group! {
     /// What is kept of the past.
     History {
+        /// How long scans are kept.
+        scans: Duration = "history.scans",
         /// How long the audit log is kept.
         events: Duration = "history.events",
         /// How long errors of users are kept.
         errors: Duration = "history.errors",
+        /// How long the log of messages is kept.
+        deliveries: Duration = "history.deliveries",
+        /// How long stray uploads are kept.
+        uploads: Duration = "history.uploads",
     }
 }
 
@@ -293,82 +329,19 @@ impl Settings {
             "workers.reserved_* must leave at least one of workers.index_slots"
         } else if self.server.role != Role::All && self.database.url.is_none() {
             "server.role other than all needs database.url: the file of SQLite is for one process"
+        } else if self.auth.oidc_issuer.is_some() != self.auth.oidc_client_id.is_some() {
+            "auth.oidc_issuer and auth.oidc_client_id must be set both, or none of them"
+        } else if self.auth.oidc_issuer.is_some()
+            && self.auth.oidc_roles.is_empty()
+            && self.auth.oidc_default_role.is_none()
+        {
+            "auth.oidc_issuer needs auth.oidc_roles or auth.oidc_default_role: nobody would get in"
         } else if self.advisories.interval < MINUTE {
             "advisories.interval must be a minute at least"
         } else {
             return Ok(());
         };
         Err(SettingsError::Together(wrong.to_owned()))
-    }
-}
-
-fn get<T: FromValue>(resolved: &Resolved, key: &'static str) -> Result<T, SettingsError> {
-    let entry = resolved.entries.iter().find(|entry| entry.setting.key == key);
-    let entry = entry.ok_or(SettingsError::Mismatch(key))?;
-    T::from_value(entry.value.as_ref()).ok_or(SettingsError::Mismatch(key))
-}
-
-/// What can be a field of the settings; `None` when the value has another type.
-trait FromValue: Sized {
-    fn from_value(value: Option<&Value>) -> Option<Self>;
-}
-
-macro_rules! from_value {
-    ($($type:ty: $pattern:pat => $result:expr,)*) => {
-        $(impl FromValue for $type {
-            fn from_value(value: Option<&Value>) -> Option<Self> {
-                match value? {
-                    $pattern => $result,
-                    _ => None,
-                }
-            }
-        })*
-    };
-}
-
-from_value! {
-    String: Value::Text(text) => Some(text.clone()),
-    bool: Value::Bool(yes) => Some(*yes),
-    u64: Value::Number(number) => Some(*number),
-    u32: Value::Number(number) => (*number).try_into().ok(),
-    usize: Value::Number(number) => (*number).try_into().ok(),
-    Duration: Value::Duration(span) => Some(*span),
-    PathBuf: Value::Path(path) => Some(path.clone()),
-    Url: Value::Url(url) => Some(url.clone()),
-    SocketAddr: Value::Socket(address) => Some(*address),
-    Vec<String>: Value::List(items) => Some(items.clone()),
-    Vec<PathBuf>: Value::List(items) => Some(items.iter().map(PathBuf::from).collect()),
-    Vec<IpAddr>: Value::List(items) => items.iter().map(|item| item.parse().ok()).collect(),
-    Vec<AllowEntry>: Value::List(items) => items.iter().map(|item| item.parse().ok()).collect(),
-}
-
-impl FromValue for Secret {
-    fn from_value(value: Option<&Value>) -> Option<Self> {
-        match value? {
-            Value::Text(text) => Some(Self(text.clone())),
-            Value::Url(url) => Some(Self(url.as_str().to_owned())),
-            _ => None,
-        }
-    }
-}
-
-impl FromValue for Role {
-    fn from_value(value: Option<&Value>) -> Option<Self> {
-        match value? {
-            Value::Text(text) if text == "all" => Some(Self::All),
-            Value::Text(text) if text == "api" => Some(Self::Api),
-            Value::Text(text) if text == "worker" => Some(Self::Worker),
-            _ => None,
-        }
-    }
-}
-
-impl<T: FromValue> FromValue for Option<T> {
-    fn from_value(value: Option<&Value>) -> Option<Self> {
-        match value {
-            None => Some(None),
-            value => T::from_value(value).map(Some),
-        }
     }
 }
 
@@ -400,11 +373,13 @@ mod tests {
             "database.url=postgres://u:hunter2@h/d",
             "secrets.key=hunter2",
             "server.proxies=10.0.0.1",
+            "auth.oidc_roles=cn=ops=admin",
         ])
         .unwrap();
         assert_eq!(settings.server.role, Role::Worker);
         assert_eq!(settings.images.allow.len(), 2);
         assert_eq!(settings.database.url, Some(Secret("postgres://u:hunter2@h/d".to_owned())));
+        assert_eq!(settings.auth.oidc_roles, [("cn=ops".to_owned(), model::Role::Admin)]);
         assert_eq!(settings.server.proxies, [IpAddr::from([10, 0, 0, 1])]);
         assert_eq!(settings.advisories.dir, PathBuf::from("/nonexistent/data/db"));
         assert!(!format!("{settings:?}").contains("hunter2"));
@@ -420,6 +395,8 @@ mod tests {
             (&["workers.index_slots=1"], "workers.reserved_*"),
             (&["server.role=api"], "server.role"),
             (&["advisories.interval=1s"], "advisories.interval"),
+            (&["auth.oidc_issuer=https://a/"], "auth.oidc_issuer and"),
+            (&["auth.oidc_issuer=https://a/", "auth.oidc_client_id=x"], "auth.oidc_issuer needs"),
         ] {
             let error = load(set).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{set:?}: {error}");

@@ -43,7 +43,12 @@ pub(crate) enum Items {
     Addresses,
     /// Addresses of single hosts.
     Ips,
+    /// `GROUP=ROLE`.
+    Roles,
 }
+
+/// Roles of people, the weakest first.
+pub(crate) const ROLES: &[&str] = &["viewer", "analyst", "operator", "admin"];
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +97,7 @@ impl Kind {
             Self::Size => "a size such as 512MiB or 2GB".to_owned(),
             Self::List(Items::Text) => "a list".to_owned(),
             Self::List(Items::Addresses) => "a list of hosts, *.suffix, addresses or ranges".to_owned(),
+            Self::List(Items::Roles) => format!("a list of GROUP=ROLE with ROLE {}", words(ROLES)),
             Self::List(Items::Ips) => "a list of IP addresses".to_owned(),
             Self::Path => "a path".to_owned(),
             Self::Url(schemes) => format!("a URL with {}", words(schemes)),
@@ -137,6 +143,9 @@ impl Kind {
             Items::Text => !item.is_empty(),
             Items::Addresses => item.parse::<AllowEntry>().is_ok(),
             Items::Ips => item.parse::<IpAddr>().is_ok(),
+            Items::Roles => {
+                item.rsplit_once('=').is_some_and(|(group, role)| !group.is_empty() && ROLES.contains(&role))
+            }
         };
         match items.iter().position(|item| !good(item)) {
             None => Ok(Value::List(items)),
@@ -289,6 +298,8 @@ mod tests {
             (Kind::List(Items::Addresses), "10.0.0.0/99", None),
             (Kind::List(Items::Ips), "10.0.0.1,::1", list(&["10.0.0.1", "::1"])),
             (Kind::List(Items::Ips), "10.0.0.0/8", None),
+            (Kind::List(Items::Roles), "cn=ops=admin", list(&["cn=ops=admin"])),
+            (Kind::List(Items::Roles), "ops=king", None),
         ] {
             assert_eq!(kind.parse(text).ok(), expected, "{kind:?} {text:?}");
         }

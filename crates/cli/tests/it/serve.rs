@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use testkit::{
     docker_registry::Certificate,
     image::Published,
+    oidc::OidcProvider,
     postgres::Postgres,
     registry::{Auth, TestRegistry},
 };
@@ -274,6 +275,44 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(ended.code, Some(3), "{ended:?} {}", log(&home));
     let log = log(&home);
     assert!(log.contains("error[broken-off]: a second signal (SIGTERM)"), "{log}");
+}
+
+#[test]
+fn a_login_provider_lets_people_in() {
+    // Where the provider sends browsers; its path is followed at the service, wherever that listens.
+    let public = "http://127.0.0.1:9";
+    let back = format!("{public}/api/portal/v1/session/oidc/return");
+    let Some(provider) = OidcProvider::start(&back).unwrap() else { return };
+    let claims = json!({ "preferred_username": "alice", "groups": ["security"] });
+    provider.set_user("1001", &claims).unwrap();
+    let home = home();
+    let (id, secret) = provider.client();
+    let settings = [
+        format!("server.public_url={public}/"),
+        format!("auth.oidc_issuer={}", provider.issuer()),
+        format!("auth.oidc_client_id={id}"),
+        format!("auth.oidc_client_secret={secret}"),
+        "auth.oidc_roles=security=analyst".to_owned(),
+    ];
+    let more: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+    let service = Service::start(&home, &more);
+    let header = |head: &str, name: &str| {
+        head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned).unwrap()
+    };
+    let (status, head, _) = service.ask("GET /api/portal/v1/session/oidc", "", &Value::Null);
+    assert_eq!(status, 303, "{head}");
+    let back = provider.visit(&header(&head, "location: "), Some("1001")).unwrap();
+    let path = back.strip_prefix(public).unwrap();
+    let cookie = header(&head, "set-cookie: ");
+    let cookie = format!("cookie: {}\r\n", cookie.split(';').next().unwrap());
+    let (status, head, _) = service.ask(&format!("GET {path}"), &cookie, &Value::Null);
+    assert_eq!(status, 200, "{head}");
+    let cookies: Vec<&str> = head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+    let cookie: String = cookies.iter().map(|line| format!("cookie: {line}\r\n")).collect();
+    let (status, _, me) = service.ask("GET /api/portal/v1/me", &cookie, &Value::Null);
+    assert_eq!((status, &me["name"], &me["role"]), (200, &json!("alice"), &json!("analyst")), "{me}");
+    service.stop();
+    assert!(!log(&home).contains(secret), "{}", log(&home));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File},
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -9,11 +10,14 @@ use std::{
 
 use app::{
     Config, StartError,
-    accounts::{AccountsConfig, Backoff},
-    config::{AdvisoryConfig, QueueConfig, WorkerConfig},
+    accounts::{
+        AccountsConfig, Backoff, Secret,
+        oidc::{Oidc, OidcConfig},
+    },
+    config::{AdvisoryConfig, BackgroundConfig, NotifyConfig, QueueConfig, UpkeepConfig, WorkerConfig},
     seal::SealingKey,
 };
-use egress::{AddressPolicy, ClientConfig, ProxyConfig, Url};
+use egress::{AddressPolicy, Client, ClientConfig, ProxyConfig, Url};
 use model::Limits;
 use store::{OpenOptions, Store, StoreError};
 
@@ -24,6 +28,8 @@ use crate::{
 
 /// The file of SQLite in the data directory.
 const STORE_FILE: &str = "lazaret.db";
+/// Where browsers come back to from a login provider.
+const OIDC_RETURN: &str = "/api/portal/v1/session/oidc/return";
 /// How long a shard that could not be had is not asked for again.
 const PAUSE: Duration = Duration::from_secs(300);
 /// How often the advisory database is looked at for changes.
@@ -168,8 +174,71 @@ pub(super) fn config(settings: &Settings) -> Result<Config, Failure> {
             ..WorkerConfig::default()
         },
         max_upload: settings.images.max_upload,
-        background: app::config::BackgroundConfig::default(),
+        background: background(settings),
     })
+}
+
+fn background(settings: &Settings) -> BackgroundConfig {
+    let (notify, history) = (&settings.notify, &settings.history);
+    BackgroundConfig {
+        notify: NotifyConfig {
+            allow: notify.allow.clone(),
+            timeout: notify.timeout,
+            attempts: notify.max_attempts,
+            ..NotifyConfig::default()
+        },
+        upkeep: UpkeepConfig {
+            keep_scans: history.scans,
+            keep_events: history.events,
+            keep_errors: history.errors,
+            keep_deliveries: history.deliveries,
+            keep_uploads: history.uploads,
+            idle_sessions: settings.auth.session_idle,
+            ..UpkeepConfig::default()
+        },
+        ..BackgroundConfig::default()
+    }
+}
+
+/// By which address people reach the service: what the settings say, else where it listens.
+pub(super) fn public_url(settings: &Settings, listens: SocketAddr) -> Option<Url> {
+    let scheme = if settings.tls.cert.is_some() { "https" } else { "http" };
+    settings.server.public_url.clone().or_else(|| format!("{scheme}://{listens}/").parse().ok())
+}
+
+/// Logins through an OpenID Connect provider, where one is named.
+///
+/// # Errors
+/// When there can be no client for it.
+pub(super) fn oidc(
+    settings: &Settings,
+    client: &ClientConfig,
+    public: Option<&Url>,
+) -> Result<Option<Oidc>, Failure> {
+    let auth = &settings.auth;
+    let (Some(issuer), Some(client_id), Some(public)) = (&auth.oidc_issuer, &auth.oidc_client_id, public)
+    else {
+        return Ok(None);
+    };
+    let mut redirect = public.clone();
+    redirect.set_path(&format!("{}{OIDC_RETURN}", public.path().trim_end_matches('/')));
+    let config = OidcConfig {
+        client_secret: auth.oidc_client_secret.as_ref().map(|secret| Secret::new(secret.0.clone())),
+        scopes: auth.oidc_scopes.clone(),
+        name_claim: auth.oidc_name_claim.clone(),
+        role_claim: Some(auth.oidc_role_claim.clone()),
+        roles: auth.oidc_roles.clone(),
+        default_role: auth.oidc_default_role,
+        ..OidcConfig::new(issuer.clone(), client_id.clone(), redirect)
+    };
+    // Whoever names the provider means its address too.
+    let mut allow = settings.images.allow.clone();
+    allow.extend(issuer.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok()));
+    let client = ClientConfig { addresses: AddressPolicy::Guarded { allow }, ..client.clone() };
+    let client = Client::build(&client).map_err(|error| {
+        Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
+    })?;
+    Ok(Some(Oidc::new(config, client)))
 }
 
 fn load_pem(file: &Path) -> Result<Vec<u8>, Failure> {

@@ -17,7 +17,7 @@ use std::{
 
 use app::{
     Service,
-    accounts::{AccountError, Accounts, FIRST_ADMIN, Secret},
+    accounts::{AccountError, Accounts, FIRST_ADMIN, Secret, oidc::Oidc},
     clock, rematch,
 };
 use model::problem::explain;
@@ -70,6 +70,8 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     let lock = assemble::take_data(settings)?;
     let (config, key) = (assemble::config(settings)?, assemble::sealing_key(settings)?);
     let bound = if answers { Some(bind(settings).await?) } else { None };
+    let public = bound.as_ref().and_then(|bound| assemble::public_url(settings, bound.address));
+    let oidc = assemble::oidc(settings, &config.client, public.as_ref())?;
     let store = assemble::open_store(settings).await?;
     // From here on, the service itself holds it.
     drop(lock);
@@ -94,7 +96,13 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     }
     parts.start_upkeep();
     if let Some(bound) = bound {
-        parts.start_listener(settings, bound);
+        let routes = server::Settings {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            secure: public.is_some_and(|url| url.scheme() == "https"),
+            proxies: settings.server.proxies.clone(),
+            ..server::Settings::default()
+        };
+        parts.start_listener(routes, oidc, bound);
     }
     tracing::info!(role = settings.server.role.as_str(), store = store.kind(), "started");
     let ended = tokio::select! {
@@ -168,21 +176,16 @@ impl Parts {
         });
     }
 
-    fn start_listener(&mut self, settings: &Settings, bound: Bound) {
-        let routes = server::Settings {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            secure: settings.tls.cert.is_some() || settings.server.behind_tls,
-            proxies: settings.server.proxies.clone(),
-            ..server::Settings::default()
-        };
+    fn start_listener(&mut self, routes: server::Settings, oidc: Option<Oidc>, bound: Bound) {
         let working = Arc::clone(&self.working);
-        let state = AppState::new(
+        let mut state = AppState::new(
             self.service.clone(),
             Arc::clone(&self.accounts),
             routes,
             move || working.load(Ordering::Relaxed),
             self.stopped.clone(),
         );
+        state.oidc = oidc.map(Arc::new);
         let stopped = self.stopped.clone();
         self.tasks.spawn(async move {
             let served = server::serve(state, bound, stopped).await;
