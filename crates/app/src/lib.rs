@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod advisories;
+pub mod background;
 pub mod clock;
 pub mod config;
 pub mod history;
@@ -10,10 +11,12 @@ pub mod notify;
 pub mod rematch;
 pub mod report;
 pub mod scan_image;
+pub mod schedules;
 pub mod seal;
 pub mod service;
 pub mod status;
 pub mod submit;
+pub mod upkeep;
 
 pub use config::Config;
 pub use scan_image::{ScanError, ScanRequest, scan_image};

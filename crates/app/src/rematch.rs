@@ -106,6 +106,9 @@ async fn move_all(
 ) -> Result<(), RematchError> {
     // What an earlier process left undone.
     recount(service).await?;
+    for (shard, step) in service.store.untold_news().await? {
+        service.store.tell_news(&shard, &step, clock::now()).await?;
+    }
     for state in service.store.shard_states().await? {
         let Some(entry) = there.get(&state.at.shard) else { continue };
         if entry.digest == state.at.digest && state.target.is_none() {
@@ -187,6 +190,8 @@ pub async fn move_shard(
     }
     moved.images = recount(service).await?;
     service.store.finish_rematch(to, clock::now()).await?;
+    // Only now: while the findings move, more may come for the same image.
+    service.store.tell_news(&to.shard, &to.digest, clock::now()).await?;
     moved.took = begun.elapsed();
     Ok(moved)
 }

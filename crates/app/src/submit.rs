@@ -192,30 +192,13 @@ pub async fn submit(
     let scans: Vec<NewScan<'_>> = prepared
         .iter()
         .zip(orders)
-        .map(|(prepared, order)| NewScan {
-            image: NewImage {
-                project: requester.project,
-                reference: &prepared.reference,
-                registry: order.target.registry(),
-                repository: &prepared.repository,
-                tag: order.target.tag(),
-                platform: &prepared.platform,
-                source: requester.source,
-                owner: Some(requester.name),
-            },
-            source: &prepared.source,
-            class: requester.class,
-            active_key: prepared.key,
-            sealed: prepared.sealed.as_deref(),
-            max_attempts,
-            requested_by: requester.name,
-            request_id: requester.request_id,
-        })
+        .map(|(prepared, order)| prepared.new_scan(order, requester, max_attempts))
         .collect();
     Ok(store.submit(&scans, clock::now()).await?)
 }
 
-struct Prepared {
+/// An order as the store takes it. Holds the texts that a [`NewScan`] borrows.
+pub(crate) struct Prepared {
     reference: String,
     repository: String,
     platform: String,
@@ -225,7 +208,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(sealing: &SealingKey, order: &ScanOrder, project: i64) -> Result<Self, SubmitError> {
+    pub(crate) fn new(sealing: &SealingKey, order: &ScanOrder, project: i64) -> Result<Self, SubmitError> {
         let secret = order.secret.as_ref().and_then(|secret| serde_json::to_vec(secret).ok());
         let reference = order.target.reference();
         let platform = order.platform.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -241,6 +224,33 @@ impl Prepared {
         key.copy_from_slice(digest.get(..16).unwrap_or(&[0; 16]));
         let sealed = secret.map(|secret| sealing.seal(&secret)).transpose()?;
         Ok(Self { repository: order.target.repository(), reference, platform, source, key, sealed })
+    }
+
+    pub(crate) fn new_scan<'a>(
+        &'a self,
+        order: &'a ScanOrder,
+        requester: Requester<'a>,
+        max_attempts: u32,
+    ) -> NewScan<'a> {
+        NewScan {
+            image: NewImage {
+                project: requester.project,
+                reference: &self.reference,
+                registry: order.target.registry(),
+                repository: &self.repository,
+                tag: order.target.tag(),
+                platform: &self.platform,
+                source: requester.source,
+                owner: Some(requester.name),
+            },
+            source: &self.source,
+            class: requester.class,
+            active_key: self.key,
+            sealed: self.sealed.as_deref(),
+            max_attempts,
+            requested_by: requester.name,
+            request_id: requester.request_id,
+        }
     }
 }
 

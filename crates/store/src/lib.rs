@@ -25,8 +25,12 @@ mod registry;
 mod rematch;
 mod report;
 mod scan;
+mod scan_all;
+mod schedule;
 mod session;
 mod token;
+mod trend;
+mod trim;
 mod watch;
 mod webhook;
 
@@ -47,8 +51,11 @@ pub use self::{
     rematch::{ComponentChange, Rematched, ShardState, ShardVersion},
     report::{NewReport, Report},
     scan::{NewScan, Scan, ScanChange, ScanFilter, Submitted},
+    scan_all::{ImageSelection, ImageToScan, NewScanAll, ScanAll, ScanAllState, ScanAllStep},
+    schedule::{NewSchedule, Schedule, ScheduleChange, Timing},
     session::{NewSession, Session},
     token::{ApiToken, NewToken},
+    trend::{DailyCount, day_of},
     watch::{LookOutcome, NewWatch, Watch, WatchChange, WatchPatterns, WatchTurn},
     webhook::{NewWebhook, Webhook, WebhookChange},
 };
