@@ -66,8 +66,13 @@ fn a_report_outlives_the_service() {
     assert!(images.code == Some(0) && images.out.contains(&image), "{images:?}");
     let place = ask(&service, &["where", "CVE-2020-0001"]);
     assert!(place.code == Some(0) && place.out.contains("curl") && place.out.contains(&image), "{place:?}");
+    let nowhere = ask(&service, &["where", "CVE-1999-0001"]);
+    assert_eq!(
+        (nowhere.code, nowhere.out.as_str()),
+        (Some(0), "No image that is known here has CVE-1999-0001.\n")
+    );
     let stranger = service.client(&home, "lzt_nobody", &["images"]);
-    assert!(stranger.code == Some(3) && stranger.err.contains("token"), "{stranger:?}");
+    assert!(stranger.code == Some(3) && stranger.err.contains("error[token-invalid]"), "{stranger:?}");
     let status = ask(&service, &["status", "--json", &image]).json();
     service.signal();
     let ended = service.ended();

@@ -10,6 +10,9 @@ use crate::{
     output::columns::{Cell, layout},
 };
 
+/// What a service says of a vulnerability that no image ever had: here the same as one that no image has.
+const UNKNOWN: &str = "vulnerability_not_known";
+
 /// `lazaret where`.
 #[derive(Debug, Args)]
 pub(crate) struct WhereArgs {
@@ -52,6 +55,9 @@ pub(crate) fn locate(args: &WhereArgs) -> Result<Exit, Failure> {
             query.push(("cursor", &cursor));
         }
         let answer = connection.send(egress::Method::GET, &route, &query, None, std::time::Duration::ZERO)?;
+        if answer.status == 404 && answer.failure().code == UNKNOWN {
+            break;
+        }
         let page: Page = answer.value()?;
         if args.json {
             print(&format!("{}\n", String::from_utf8_lossy(&answer.body).trim_end()))?;

@@ -33,7 +33,7 @@ const OIDC_RETURN: &str = "/api/portal/v1/session/oidc/return";
 /// How long a shard that could not be had is not asked for again.
 const PAUSE: Duration = Duration::from_secs(300);
 /// How often the advisory database is looked at for changes.
-const WATCH: Duration = Duration::from_secs(5);
+const WATCH: Duration = Duration::from_secs(2);
 
 /// The file of SQLite.
 pub(crate) fn store_file(settings: &Settings) -> PathBuf {
