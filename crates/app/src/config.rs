@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use egress::{AllowEntry, ClientConfig, Url};
 use model::Limits;
+use oci::bucket::BucketOptions;
 
 /// Everything.
 #[derive(Clone, Debug)]
@@ -24,8 +25,26 @@ pub struct Config {
     pub workers: WorkerConfig,
     /// Largest upload, in bytes.
     pub max_upload: u64,
+    /// Buckets that archives may be read from.
+    pub buckets: BucketConfig,
     /// What goes on beside requests and workers.
     pub background: BackgroundConfig,
+}
+
+/// Buckets. The service reads them with its own key, whoever asks: so only those that are listed are read.
+#[derive(Clone, Debug, Default)]
+pub struct BucketConfig {
+    /// Where they are, and the key.
+    pub options: BucketOptions,
+    /// Names of those that requests may name; none by default.
+    pub accepted: Vec<String>,
+}
+
+impl BucketConfig {
+    /// Whether requests may name that bucket.
+    pub fn accepts(&self, bucket: &str) -> bool {
+        self.accepted.iter().any(|accepted| accepted == bucket)
+    }
 }
 
 /// What goes on beside requests and workers.
@@ -37,6 +56,44 @@ pub struct BackgroundConfig {
     pub schedules: ScheduleConfig,
     /// What is forgotten, and when.
     pub upkeep: UpkeepConfig,
+    /// Looks into registries.
+    pub watches: WatchConfig,
+}
+
+/// Looks into registries, for images that are new.
+#[derive(Clone, Debug)]
+pub struct WatchConfig {
+    /// How often it is looked which watch is due.
+    pub poll: Duration,
+    /// Registries that this process looks into at once; each of them once.
+    pub at_once: usize,
+    /// How long the turn at a registry holds without being renewed.
+    pub lease: Duration,
+    /// Shortest time between two looks of a watch.
+    pub min_every: Duration,
+    /// Tags that one look asks about; the next goes on where it stopped.
+    pub max_images: usize,
+    /// Repositories whose tags one look lists; the next goes on where it stopped.
+    pub max_repositories: usize,
+    /// Pause after the first look that failed, unless the watch looks more often; it doubles from one to the next.
+    pub backoff: Duration,
+    /// Longest pause after looks that failed, unless the watch looks less often.
+    pub max_backoff: Duration,
+}
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            at_once: 4,
+            lease: Duration::from_secs(60),
+            min_every: Duration::from_secs(60),
+            max_images: 1000,
+            max_repositories: 100,
+            backoff: Duration::from_secs(60),
+            max_backoff: Duration::from_secs(3600),
+        }
+    }
 }
 
 /// Messages to webhooks.

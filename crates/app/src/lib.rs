@@ -8,6 +8,7 @@ pub mod config;
 pub mod history;
 pub mod jobs;
 pub mod notify;
+pub mod registries;
 pub mod rematch;
 pub mod report;
 pub mod scan_image;

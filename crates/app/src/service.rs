@@ -8,7 +8,10 @@ use std::{
 
 use advisory::database::DatabaseError;
 use model::problem::explain;
-use oci::registry::{CredentialSource, Registries, RegistryOptions};
+use oci::{
+    bucket::{BucketError, Buckets},
+    registry::{CredentialSource, Registries, RegistryOptions},
+};
 use scan::LayerCache;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -17,6 +20,7 @@ use crate::{
     advisories::Advisories,
     config::Config,
     jobs::{identity::analyzers_key, spool::Spool},
+    registries::StoredRegistries,
     seal::{SealError, SealingKey},
 };
 
@@ -38,6 +42,9 @@ pub enum StartError {
     /// The key for stored secrets.
     #[error("failed to get the sealing key")]
     Seal(#[from] SealError),
+    /// The access to buckets.
+    #[error("failed to set up the buckets that are read")]
+    Buckets(#[from] BucketError),
 }
 
 /// What all parts of the service share. Cheap to clone.
@@ -58,6 +65,10 @@ pub struct Inner {
     pub key: SealingKey,
     /// Registries, without credentials of their own.
     pub registries: Arc<Registries>,
+    /// Registries with stored credentials.
+    pub(crate) stored_registries: StoredRegistries,
+    /// Buckets; `None` where none is accepted.
+    pub(crate) buckets: Option<Arc<Buckets>>,
     /// Records of layers; `None` when their directory cannot be used.
     pub cache: Option<LayerCache>,
     /// Results that the store refused.
@@ -107,6 +118,8 @@ impl Service {
             credentials: CredentialSource::Anonymous,
             plain_http: config.plain_http.clone(),
         });
+        let accepts_buckets = !config.buckets.accepted.is_empty();
+        let buckets = accepts_buckets.then(|| Buckets::new(&config.buckets.options, config.client.clone()));
         let cache = LayerCache::open(&config.data.join("layers"), CACHE_BYTES)
             .inspect_err(|error| tracing::warn!(error = %explain(error), "scans go on without a layer cache"))
             .ok();
@@ -122,6 +135,8 @@ impl Service {
             advisories,
             key,
             registries,
+            stored_registries: StoredRegistries::default(),
+            buckets: buckets.transpose()?,
             cache,
             _lock: lock,
         };

@@ -1,6 +1,7 @@
 //! "Scan these images": from what a person wrote to jobs.
 
 use model::{ImageReference, JobClass, Platform};
+use oci::bucket::{BucketError, ObjectAddress};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use store::{NewImage, NewScan, Store, StoreError, Submitted};
@@ -74,6 +75,9 @@ pub enum SubmitError {
     /// What was named is no image that a service may open.
     #[error("{0:?} names no image in a registry or bucket: {1}")]
     Reference(String, String),
+    /// The bucket is none of those that the service reads.
+    #[error("the bucket {0:?} is none of those that this service reads")]
+    Bucket(String),
     /// The store.
     #[error("the request could not be stored")]
     Store(#[from] StoreError),
@@ -87,6 +91,7 @@ impl SubmitError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Reference(..) => "reference-invalid",
+            Self::Bucket(_) => "bucket-not-accepted",
             Self::Store(error) => error.code(),
             Self::Seal(_) => "internal",
         }
@@ -99,13 +104,12 @@ impl Target {
     pub fn parse(text: &str) -> Result<Self, SubmitError> {
         let wrong = |why: String| SubmitError::Reference(text.chars().take(300).collect(), why);
         if let Some(rest) = text.strip_prefix("s3://") {
-            let named =
-                rest.split_once('/').is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
-            return if named {
-                Ok(Self::Bucket(text.to_owned()))
-            } else {
-                Err(wrong("s3://BUCKET/KEY".to_owned()))
-            };
+            let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+            let address = ObjectAddress::new(bucket, key);
+            return address.map(|_| Self::Bucket(text.to_owned())).map_err(|error| match error {
+                BucketError::Address { why, .. } => wrong(why.to_owned()),
+                error => wrong(error.to_string()),
+            });
         }
         // At the command line these open files; here they would read as the image called `dir`.
         if ["oci:", "oci-archive:", "docker-archive:", "dir:"].iter().any(|kind| text.starts_with(kind)) {
@@ -135,6 +139,14 @@ impl Target {
             Self::Registry(reference) => format!("docker://{reference}"),
             Self::Bucket(url) => url.clone(),
             Self::Upload { file, .. } => format!("upload:{file}"),
+        }
+    }
+
+    /// The bucket, where it is an archive in one.
+    pub(crate) fn bucket(&self) -> Option<&str> {
+        match self {
+            Self::Bucket(url) => bucket_of(url),
+            Self::Registry(_) | Self::Upload { .. } => None,
         }
     }
 
@@ -170,11 +182,21 @@ impl Service {
         orders: &[ScanOrder],
         requester: Requester<'_>,
     ) -> Result<Vec<Submitted>, SubmitError> {
+        for bucket in orders.iter().filter_map(|order| order.target.bucket()) {
+            if !self.config.buckets.accepts(bucket) {
+                return Err(SubmitError::Bucket(bucket.to_owned()));
+            }
+        }
         let attempts = self.config.queue.max_attempts;
         let submitted = submit(&self.store, &self.key, attempts, orders, requester).await?;
         self.touch();
         Ok(submitted)
     }
+}
+
+/// The bucket of `s3://BUCKET/KEY`.
+pub(crate) fn bucket_of(source: &str) -> Option<&str> {
+    source.strip_prefix("s3://").and_then(|rest| rest.split('/').next())
 }
 
 /// Stores requests; workers find them. For processes that are no service themselves.
@@ -270,6 +292,9 @@ mod tests {
             "",
             "s3://bucket",
             "s3:///key",
+            "s3://bucket/",
+            "s3://bucket/../other/key",
+            "s3://host:80/key",
         ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }

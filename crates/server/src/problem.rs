@@ -210,6 +210,10 @@ impl From<SubmitError> for Problem {
                 let hint = "Write [registry/]repository[:tag][@digest] or s3://BUCKET/KEY.";
                 Self::invalid(error.code(), error.to_string(), hint).about(image, None)
             }
+            SubmitError::Bucket(_) => {
+                let hint = "An administrator can list the bucket among those that the service reads.";
+                Self::invalid(error.code(), error.to_string(), hint)
+            }
             error => {
                 tracing::error!(error = %explain(&error), "a request could not be accepted");
                 let hint = "Look at the service's log under the request's id.";

@@ -9,6 +9,9 @@ use sha2::{Digest as _, Sha256};
 pub(crate) struct ResolvePayload {
     pub(crate) source: String,
     pub(crate) platform: String,
+    /// The project that asked: its registries count.
+    #[serde(default)]
+    pub(crate) project: Option<i64>,
 }
 
 /// What the reading of an image is told.
@@ -17,6 +20,9 @@ pub(crate) struct IndexPayload {
     /// What to open: pinned to the digest where the registry has one.
     pub(crate) source: String,
     pub(crate) platform: String,
+    /// The project that asked first: its registries count. Who joined has looked the image up as well.
+    #[serde(default)]
+    pub(crate) project: Option<i64>,
     /// What the inventory is stored under.
     pub(crate) digest: String,
 }

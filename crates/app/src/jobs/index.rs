@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{FailureReason, Inventory, report::ImageFacts};
-use oci::LayerStore as _;
+use oci::{LayerStore as _, registry::Registries};
 use scan::{AcquireError, EngineConfig};
 use serde::{Deserialize, Serialize};
 use store::{Claimed, NewInventory};
@@ -11,7 +11,7 @@ use store::{Claimed, NewInventory};
 use super::{
     Ended,
     identity::{IndexPayload, match_job},
-    open::{failure, open},
+    open::{access, failure, open},
     run::{Meter, blocking, payload},
 };
 use crate::{clock, service::Service};
@@ -36,9 +36,9 @@ pub(crate) async fn index(service: &Service, job: &Claimed, meter: &Arc<Meter>) 
             document
         }
         None => {
-            let (service, job, payload, meter) =
-                (service.clone(), job.clone(), payload.clone(), Arc::clone(meter));
-            blocking(move || read(&service, &job, &payload, &meter)).await?
+            let registries = access(service, job, &payload.source, payload.project).await?;
+            let (service, payload, meter) = (service.clone(), payload.clone(), Arc::clone(meter));
+            blocking(move || read(&service, registries, &payload, &meter)).await?
         }
     };
     meter.enter(model::Phase::Store);
@@ -75,11 +75,11 @@ pub(crate) async fn index(service: &Service, job: &Claimed, meter: &Arc<Meter>) 
 
 fn read(
     service: &Service,
-    job: &Claimed,
+    registries: Arc<Registries>,
     payload: &IndexPayload,
     meter: &Meter,
 ) -> Result<InventoryDocument, Ended> {
-    let image = open(service, job, &payload.source, &payload.platform)?;
+    let image = open(service, registries, &payload.source, &payload.platform)?;
     let sizes: Vec<u64> = image.layers().iter().map(|layer| layer.facts.size).collect();
     meter.begin(&sizes);
     let config = EngineConfig {

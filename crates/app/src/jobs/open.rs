@@ -1,34 +1,52 @@
-//! Opens what a job names, with the credentials that came with it.
+//! Opens what a job names: with the credentials that came with it, else with those that are stored for its registry.
 
 use std::sync::Arc;
 
 use model::Platform;
-use oci::{
-    Image, OciError, OpenOptions, Opened,
-    registry::{CredentialSource, Credentials, Registries, RegistryOptions},
-};
+use oci::{Image, OciError, OpenOptions, Opened, registry::Registries};
 use store::Claimed;
 use tokio::runtime::Handle;
 
 use super::Ended;
-use crate::{service::Service, submit::PullSecret};
+use crate::{
+    registries::{ReachError, reach},
+    service::Service,
+    submit::{PullSecret, bucket_of},
+};
+
+/// How the registry that a job names is reached.
+pub(crate) async fn access(
+    service: &Service,
+    job: &Claimed,
+    source: &str,
+    project: Option<i64>,
+) -> Result<Arc<Registries>, Ended> {
+    let Some(reference) = source.strip_prefix("docker://") else {
+        return Ok(Arc::clone(&service.registries));
+    };
+    let own = secret(service, job)?;
+    // What is no reference is told as such when it is opened.
+    let host = reference.parse::<model::ImageReference>().map(|r| r.registry).unwrap_or_default();
+    reach(service, project, &host, own.as_ref()).await.map_err(|error| match error {
+        ReachError::Store(error) => error.into(),
+        error => Ended::Failed(model::FailureReason::RegistryUnauthorized, model::problem::explain(&error)),
+    })
+}
 
 /// Opens an image. Blocks: for threads of the engine.
-pub(crate) fn open(service: &Service, job: &Claimed, source: &str, platform: &str) -> Result<Image, Ended> {
-    let secret = secret(service, job)?;
-    let registries = match (&secret, source.strip_prefix("docker://")) {
-        (Some(secret), Some(reference)) => {
-            let registry = reference.parse::<model::ImageReference>().map(|r| r.registry).unwrap_or_default();
-            let credentials = Credentials::basic(&secret.username, &secret.password);
-            Registries::new(RegistryOptions {
-                client: service.config.client.clone(),
-                credentials: CredentialSource::Explicit { registry, credentials },
-                plain_http: service.config.plain_http.clone(),
-            })
-        }
-        _ => Arc::clone(&service.registries),
-    };
+pub(crate) fn open(
+    service: &Service,
+    registries: Arc<Registries>,
+    source: &str,
+    platform: &str,
+) -> Result<Image, Ended> {
     let mut options = OpenOptions::with_network(Handle::current(), registries);
+    // What was accepted when it was asked for need not be any more.
+    if let (Some(bucket), Some(buckets)) = (bucket_of(source), &service.buckets)
+        && service.config.buckets.accepts(bucket)
+    {
+        options = options.with_buckets(Arc::clone(buckets));
+    }
     options.limits = service.config.limits.clone();
     options.platform = platform.parse::<Platform>().ok();
     let spec = match source.strip_prefix("upload:") {

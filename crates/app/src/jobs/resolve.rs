@@ -6,7 +6,7 @@ use store::{Claimed, NewJob};
 use super::{
     Ended,
     identity::{IndexPayload, ResolvePayload, index_key, match_job},
-    open::open,
+    open::{access, open},
     run::blocking,
 };
 use crate::{clock, service::Service};
@@ -14,9 +14,10 @@ use crate::{clock, service::Service};
 /// Looks a reference up.
 pub(crate) async fn resolve(service: &Service, job: &Claimed) -> Result<(), Ended> {
     let payload: ResolvePayload = super::run::payload(job)?;
+    let registries = access(service, job, &payload.source, payload.project).await?;
     let image = {
-        let (service, job, payload) = (service.clone(), job.clone(), payload.clone());
-        blocking(move || open(&service, &job, &payload.source, &payload.platform)).await?
+        let (service, payload) = (service.clone(), payload.clone());
+        blocking(move || open(&service, registries, &payload.source, &payload.platform)).await?
     };
     // An old archive has no manifest of its own; the digest of its configuration stands for all it holds.
     let digest = image.digest.as_ref().unwrap_or(&image.config_digest).to_string();
@@ -36,7 +37,12 @@ pub(crate) async fn resolve(service: &Service, job: &Claimed) -> Result<(), Ende
                 },
                 _ => payload.source.clone(),
             };
-            let index = IndexPayload { source, platform: payload.platform, digest: digest.clone() };
+            let index = IndexPayload {
+                source,
+                platform: payload.platform,
+                project: payload.project,
+                digest: digest.clone(),
+            };
             let text = serde_json::to_string(&index).unwrap_or_default();
             (text, index_key(&digest, &service.analyzers), JobKind::Index)
         }

@@ -8,7 +8,9 @@
 )]
 
 mod accounts;
+mod buckets;
 mod data;
+mod docker;
 mod kill;
 mod matching;
 mod notify;
@@ -17,6 +19,7 @@ mod oracle;
 mod real;
 mod receiver;
 mod refused;
+mod registries;
 mod schedules;
 mod service;
 mod summary;

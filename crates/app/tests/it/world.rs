@@ -95,6 +95,7 @@ pub(crate) fn config(dir: &Path, feed: &str, offline: bool) -> Config {
         },
         workers: WorkerConfig::default(),
         max_upload: 1 << 30,
+        buckets: app::config::BucketConfig::default(),
         background: app::config::BackgroundConfig::default(),
     }
 }
@@ -143,7 +144,12 @@ impl World {
 
     /// A process without a worker.
     pub(crate) async fn idle(&self) -> Running {
-        let service = Service::new(self.store().await, self.config(), None).unwrap();
+        self.idle_with(self.config()).await
+    }
+
+    /// The same, told to run in another way.
+    pub(crate) async fn idle_with(&self, config: Config) -> Running {
+        let service = Service::new(self.store().await, config, None).unwrap();
         let project = service.store.ensure_project("default", clock::now()).await.unwrap();
         Running { service, project, stop: watch::Sender::new(false), tasks: Vec::new() }
     }

@@ -118,6 +118,7 @@ impl World {
             },
             workers: WorkerConfig::default(),
             max_upload: self.max_upload,
+            buckets: app::config::BucketConfig::default(),
             background: app::config::BackgroundConfig::default(),
         }
     }

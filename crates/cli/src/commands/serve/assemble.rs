@@ -119,6 +119,9 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
         StartError::Advisories(_) => {
             ("database-unusable", "Name another directory with advisories.dir, or remove the damaged one.")
         }
+        StartError::Buckets(_) => {
+            ("bucket-config", "Correct what the message names of the access to buckets.")
+        }
         StartError::Seal(_) => (
             "sealing-key",
             "Give secrets.key as base64 of 32 bytes (openssl rand -base64 32), or restore seal.key.",
@@ -174,6 +177,7 @@ pub(super) fn config(settings: &Settings) -> Result<Config, Failure> {
             ..WorkerConfig::default()
         },
         max_upload: settings.images.max_upload,
+        buckets: app::config::BucketConfig::default(),
         background: background(settings),
     })
 }
