@@ -29,6 +29,9 @@ pub enum NotifyError {
     /// Nothing would be told.
     #[error("the webhook wants no messages")]
     NoKinds,
+    /// It is turned off: nothing would be sent.
+    #[error("the webhook is turned off")]
+    Off,
     /// There are as many as there may be.
     #[error("there are {0} webhooks already")]
     TooMany(usize),
@@ -62,6 +65,7 @@ impl NotifyError {
             Self::Url(_) => "webhook-url-invalid",
             Self::Secret(..) => "webhook-secret-invalid",
             Self::NoKinds => "webhook-kinds-empty",
+            Self::Off => "webhook-off",
             Self::TooMany(_) => "too-many-webhooks",
             Self::Client(error) => error.code(),
             Self::Seal(_) | Self::Random | Self::Message => "internal",
@@ -80,6 +84,7 @@ impl NotifyError {
             Self::NoKinds => {
                 "Name at least one of scan.completed, scan.failed, scan.cancelled, findings.new."
             }
+            Self::Off => "Turn it on first.",
             Self::TooMany(_) => "Delete those that are not in use.",
             Self::Store(_) | Self::Seal(_) | Self::Random | Self::Client(_) | Self::Message => {
                 "Try again; if it stays, look at the service's log."

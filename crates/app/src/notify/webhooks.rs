@@ -223,10 +223,13 @@ impl Service {
     /// Sends a message again, whatever became of it: the receiver sees the same number and body.
     ///
     /// # Errors
-    /// As for [`Self::delivery`].
+    /// As for [`Self::delivery`]; [`NotifyError::Off`] when its webhook is turned off.
     pub async fn redeliver(&self, caller: &Caller, id: i64) -> Result<Delivery, NotifyError> {
         let delivery = self.delivery(caller, id).await?;
         let webhook = self.webhook(caller, delivery.webhook_id).await?;
+        if !webhook.enabled {
+            return Err(NotifyError::Off);
+        }
         let detail = json!({ "delivery": id, "message": delivery.message });
         let note = caller.note("webhook.redelivered", object(&webhook.name), webhook.project_id, detail);
         self.store.redeliver(id, &note.event(), clock::now()).await?;

@@ -388,6 +388,8 @@ async fn webhooks_are_their_projects_operators() {
     assert!(got.is_signed(changed.secret.unwrap().reveal()) && !got.is_signed(secret.reveal()));
     let off = WebhookPatch { enabled: Some(false), ..WebhookPatch::default() };
     assert!(service.change_webhook(&operator, id, &off).await.unwrap().secret.is_none());
+    assert_eq!(service.redeliver(&operator, tested.id).await.unwrap_err().code(), "webhook-off");
+    assert_eq!(send_test(&service, &operator, id).await.unwrap().state, DeliveryState::Delivered);
     service.delete_webhook(&operator, id).await.unwrap();
 
     let filter = EventFilter { action: Some("webhook.".to_owned()), ..EventFilter::default() };
@@ -402,6 +404,7 @@ async fn webhooks_are_their_projects_operators() {
             "webhook.changed",
             "webhook.tested",
             "webhook.changed",
+            "webhook.tested",
             "webhook.deleted",
         ]
     );

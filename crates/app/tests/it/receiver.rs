@@ -109,7 +109,8 @@ impl Receiver {
     pub(crate) async fn until(&self, count: usize) -> Vec<Got> {
         let mut seen = self.count.clone();
         let wait = seen.wait_for(|seen| *seen >= count);
-        tokio::time::timeout(Duration::from_secs(30), wait).await.expect("too few messages").unwrap();
+        let waited = tokio::time::timeout(Duration::from_secs(30), wait).await;
+        assert!(waited.is_ok_and(|seen| seen.is_ok()), "too few messages: {:?}", self.got());
         self.got()
     }
 }
