@@ -379,6 +379,9 @@ impl Service {
 
     async fn of_scan(&self, scan: &Scan) -> Result<ImageStatus, StoreError> {
         let mut status = ImageStatus::of_scan(scan);
+        if status.missing.as_mut().is_some_and(|missing| missing.have_come(&self.advisories.database)) {
+            status.hint = None;
+        }
         if let Some(position) = scan.position {
             status.starts_at = self.estimate(position).await?;
         }

@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Show it all on images made on the spot, without any network.
     Demo(DemoArgs),
+    /// Log in to a service; a token is made and kept on this machine.
+    Login(client::LoginArgs),
+    /// Revoke the token that is kept on this machine, and forget it.
+    Logout(client::LogoutArgs),
     /// Ask a service for scans.
     Submit(client::SubmitArgs),
     /// Tell where the scan of an image stands; wait for its end.

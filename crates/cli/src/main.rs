@@ -53,6 +53,8 @@ fn run(command: Command, verbose: u8) -> Result<Exit, Failure> {
         Command::User(command) => commands::user::run(&command),
         Command::Serve(flags) => commands::serve::run(&flags, verbose),
         Command::Demo(args) => commands::demo::run(&args),
+        Command::Login(args) => commands::client::login(&args),
+        Command::Logout(args) => commands::client::logout(&args),
         Command::Submit(args) => commands::client::submit(&args),
         Command::Status(args) => commands::client::status(&args),
         Command::Report(args) => commands::client::report(&args),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use advisory::{
     component::components,
+    database::Database,
     matcher::{ShardSet, match_packages},
     need::{Needs, needs},
 };
@@ -53,6 +54,20 @@ pub struct Missing {
     pub fetching: bool,
     /// Why they could not be had.
     pub why: String,
+}
+
+impl Missing {
+    /// Whether all of them are there by now: the job that waits for them wakes in a moment, and until then they
+    /// count as being fetched, for those who wait for it.
+    pub(crate) fn have_come(&mut self, database: &Database) -> bool {
+        let there = database.status().unwrap_or_default();
+        let come = self.shards.iter().all(|shard| there.contains_key(shard));
+        if come {
+            self.fetching = true;
+            self.why.clear();
+        }
+        come
+    }
 }
 
 /// Matches an inventory.

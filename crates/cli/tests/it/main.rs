@@ -9,6 +9,7 @@ mod credentials;
 mod database;
 mod errors;
 mod kill;
+mod login;
 mod network;
 mod reference;
 mod sample;

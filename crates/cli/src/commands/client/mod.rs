@@ -2,7 +2,9 @@
 
 mod images;
 mod locate;
+mod login;
 mod report;
+mod saved;
 mod status;
 mod submit;
 
@@ -11,15 +13,17 @@ use std::time::Duration;
 use clap::Args;
 use egress::{
     Body, Client, EgressError, Method, Request, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use model::problem::explain;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use self::saved::Saved;
 pub(crate) use self::{
     images::{ImagesArgs, images},
     locate::{WhereArgs, locate},
+    login::{LoginArgs, LogoutArgs, login, logout},
     report::{ReportArgs, report},
     status::{StatusArgs, status},
     submit::{SubmitArgs, submit},
@@ -32,21 +36,48 @@ use crate::{
 
 /// Largest answer that is read.
 const MAX_ANSWER: u64 = 512 << 20;
+/// Where a service listens unless it is told otherwise.
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 /// How long one answer may take beyond what was asked to be waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which service, and who asks.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ServerArgs {
-    /// Address of the service, for example https://lazaret.example.
-    #[arg(long, value_name = "URL", env = "LAZARET_SERVER", default_value = "http://127.0.0.1:8080")]
-    pub(crate) server: Url,
-    /// Token of the service (LAZARET_TOKEN keeps it out of the list of processes).
+    /// Address of the service; without it, where `lazaret login` was, else http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL", env = "LAZARET_SERVER")]
+    pub(crate) server: Option<Url>,
+    /// Token of the service, instead of that of `lazaret login` (LAZARET_TOKEN keeps it out of the list of processes).
     #[arg(long, value_name = "TOKEN", env = "LAZARET_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// How to reach it.
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+}
+
+impl ServerArgs {
+    /// Which service and which token are meant, where a login is kept.
+    fn resolve(&self, kept: Option<&Saved>) -> Result<(Url, Option<String>), Failure> {
+        let mut server = match (&self.server, kept) {
+            (Some(server), _) => server.clone(),
+            (None, Some(kept)) => kept.server.parse().map_err(|_| server_invalid(&kept.server))?,
+            (None, None) => DEFAULT_SERVER.parse().map_err(|_| server_invalid(DEFAULT_SERVER))?,
+        };
+        if !server.path().ends_with('/') {
+            server.set_path(&format!("{}/", server.path()));
+        }
+        // A token goes to the service that made it, and to no other.
+        let token = self
+            .token
+            .clone()
+            .or_else(|| kept.filter(|kept| kept.server == server.as_str()).map(|kept| kept.token.clone()));
+        Ok((server, token))
+    }
+}
+
+fn server_invalid(server: &str) -> Failure {
+    let message = format!("{server} is no address of a service");
+    Failure::usage("server-invalid", message, "Give an http or https URL.")
 }
 
 /// A connection to the service.
@@ -60,11 +91,19 @@ pub(super) struct Connection {
 /// What the service answered.
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
 impl Connection {
+    /// With the token that is given, or that of the login that is kept here.
     pub(super) fn open(args: &ServerArgs) -> Result<Self, Failure> {
+        Self::open_as(args, saved::load()?.as_ref())
+    }
+
+    /// The same with that login, or with none.
+    pub(super) fn open_as(args: &ServerArgs, kept: Option<&Saved>) -> Result<Self, Failure> {
+        let (base, token) = args.resolve(kept)?;
         let mut config = network::client_config(&args.network)?;
         // Waiting for the network belongs to whoever waits for the scan; a service that is not there is told at once.
         config.retry = egress::RetryPolicy::none();
@@ -75,7 +114,7 @@ impl Connection {
                 "Check the proxy settings and the certificate authority files.",
             )
         })?;
-        let token = match &args.token {
+        let token = match token {
             None => None,
             Some(token) => {
                 let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim())).map_err(|_| {
@@ -89,22 +128,20 @@ impl Connection {
                 Some(value)
             }
         };
-        let mut base = args.server.clone();
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
         Ok(Self { runtime: network::runtime()?, client, base, token })
+    }
+
+    /// Where the service is.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// The address of a route, with its query.
     fn url(&self, route: &str, query: &[(&str, &str)]) -> Result<Url, Failure> {
-        let mut url = self.base.join(&format!("api/portal/v1/{route}")).map_err(|_| {
-            Failure::usage(
-                "server-invalid",
-                format!("{} is no address of a service", self.base),
-                "Give an http or https URL.",
-            )
-        })?;
+        let mut url = self
+            .base
+            .join(&format!("api/portal/v1/{route}"))
+            .map_err(|_| server_invalid(self.base.as_str()))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -134,12 +171,37 @@ impl Connection {
         accept: &'static str,
     ) -> Result<Answer, Failure> {
         let url = self.url(route, query)?;
-        let mut request = Request::new(format!("ask {}", self.base), method, url)
-            .header(ACCEPT, HeaderValue::from_static(accept))
-            .timeout(wait + PATIENCE);
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token.clone());
-        }
+        let token = self.token.clone();
+        self.answer(method, url, body, wait, |request| {
+            let request = request.header(ACCEPT, HeaderValue::from_static(accept));
+            match token {
+                Some(token) => request.header(AUTHORIZATION, token),
+                None => request,
+            }
+        })
+    }
+
+    /// Sends a request as somebody else than whose token this is: what makes it theirs, `more` adds.
+    pub(super) fn exchange(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<String>,
+        more: impl FnOnce(Request) -> Request,
+    ) -> Result<Answer, Failure> {
+        self.answer(method, self.url(route, &[])?, body, Duration::ZERO, more)
+    }
+
+    fn answer(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<String>,
+        wait: Duration,
+        more: impl FnOnce(Request) -> Request,
+    ) -> Result<Answer, Failure> {
+        let request = Request::new(format!("ask {}", self.base), method, url).timeout(wait + PATIENCE);
+        let mut request = more(request);
         if let Some(body) = body {
             request = request
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -147,13 +209,10 @@ impl Connection {
         }
         let answered = self.runtime.block_on(async {
             let response = self.client.send(request).await?;
-            let status = response.status().as_u16();
-            Ok((status, response.read_to_limit(MAX_ANSWER).await?))
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            Ok(Answer { status, headers, body: response.read_to_limit(MAX_ANSWER).await?.to_vec() })
         });
-        match answered {
-            Ok((status, body)) => Ok(Answer { status, body: body.to_vec() }),
-            Err(error) => Err(self.unavailable(&error)),
-        }
+        answered.map_err(|error| self.unavailable(&error))
     }
 
     fn unavailable(&self, error: &EgressError) -> Failure {
@@ -186,11 +245,14 @@ struct ProblemDetails {
 }
 
 impl Answer {
+    /// Nothing, when it was done; or the error that came instead.
+    pub(super) fn accepted(&self) -> Result<(), Failure> {
+        if (200..300).contains(&self.status) { Ok(()) } else { Err(self.failure()) }
+    }
+
     /// The value that was asked for, or the error that came instead.
     pub(super) fn value<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        if !(200..300).contains(&self.status) {
-            return Err(self.failure());
-        }
+        self.accepted()?;
         serde_json::from_slice(&self.body).map_err(|error| Failure {
             code: "answer-invalid",
             message: format!("the answer is none of this version of the service: {error}"),
@@ -216,7 +278,7 @@ impl Answer {
         };
         let hint = match (problem.hint.is_empty(), self.status) {
             (false, _) => problem.hint,
-            (true, 401) => "Give a token with LAZARET_TOKEN; the portal makes them.".to_owned(),
+            (true, 401) => "Log in with `lazaret login`, or give a token with LAZARET_TOKEN.".to_owned(),
             (true, 403) => "Ask an administrator for the role that this needs.".to_owned(),
             (true, 503) => "The service is up but not ready: try again in a moment.".to_owned(),
             (true, _) => String::new(),
@@ -261,10 +323,10 @@ mod tests {
     #[test]
     fn an_error_of_the_service_is_told_as_it_came() {
         let body = br#"{"title":"Not Found","status":404,"detail":"x is not known here","code":"image_not_known","hint":"Submit it.","request_id":"r1"}"#;
-        let failure = Answer { status: 404, body: body.to_vec() }.failure();
+        let failure = Answer { status: 404, headers: HeaderMap::new(), body: body.to_vec() }.failure();
         assert_eq!((failure.code, failure.exit), ("image_not_known", Exit::Failed));
         assert_eq!(failure.message, "x is not known here (request r1)");
-        let failure = Answer { status: 503, body: b"<html>".to_vec() }.failure();
+        let failure = Answer { status: 503, headers: HeaderMap::new(), body: b"<html>".to_vec() }.failure();
         assert_eq!((failure.code, failure.exit), ("http-503", Exit::NotReady));
     }
 }
