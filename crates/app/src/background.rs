@@ -13,6 +13,9 @@ use crate::{
 /// How long the parts may take to end by themselves. Each of them may be ended at any moment: what it was doing is
 /// done again.
 const GRACE: Duration = Duration::from_secs(5);
+/// How soon after the start advisories are refreshed first: what is not changed costs one request, and a service
+/// that is started often would never come to it later.
+const FIRST: Duration = Duration::from_secs(30);
 /// Pause before a part that ended by a fault begins anew.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -72,14 +75,16 @@ fn start<F>(
 
 /// Refreshes the advisories, again and again.
 async fn refresh(service: Service, mut stop: watch::Receiver<bool>) {
+    let every = service.config.advisories.refresh;
+    let mut pause = FIRST.min(every);
     loop {
         let work = async {
-            tokio::time::sleep(service.config.advisories.refresh).await;
+            tokio::time::sleep(pause).await;
             service.advisories.refresh().await;
         };
         tokio::select! {
             () = stopped(&mut stop) => return,
-            () = work => {}
+            () = work => pause = every,
         }
     }
 }

@@ -18,9 +18,8 @@ use std::{
 use app::{
     Service,
     accounts::{AccountError, Accounts, FIRST_ADMIN, Secret, oidc::Oidc},
-    clock, rematch,
+    background, clock,
 };
-use model::problem::explain;
 use server::{AppState, Bound, ServeError, TlsFiles};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -34,8 +33,6 @@ use crate::{
     },
 };
 
-/// How often what is over is forgotten.
-const TRIM: Duration = Duration::from_secs(3600);
 /// How long connections to the store may take to close.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -94,7 +91,6 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
     if settings.server.role != Role::Api {
         parts.start_worker();
     }
-    parts.start_upkeep();
     if let Some(bound) = bound {
         let routes = server::Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,29 +146,8 @@ impl Parts {
         });
         let (service, stopped) = (self.service.clone(), self.stopped.clone());
         self.tasks.spawn(async move {
-            rematch::watch(service, stopped, |_| {}).await;
-            Ok("following advisories")
-        });
-        let (service, mut stopped) = (self.service.clone(), self.stopped.clone());
-        self.tasks.spawn(async move {
-            let every = service.config.advisories.refresh;
-            // What could not be refreshed is told in the log by whoever tried.
-            let refresh = || service.advisories.refresh();
-            repeat(&mut stopped, every, || async { drop(refresh().await) }).await;
-            Ok("refreshing advisories")
-        });
-    }
-
-    fn start_upkeep(&mut self) {
-        let (accounts, mut stopped) = (Arc::clone(&self.accounts), self.stopped.clone());
-        self.tasks.spawn(async move {
-            repeat(&mut stopped, TRIM, || async {
-                if let Err(error) = accounts.trim(clock::now()).await {
-                    tracing::warn!(error = %explain(&error), "old sessions and events were not forgotten");
-                }
-            })
-            .await;
-            Ok("forgetting what is over")
+            background::run_all(service, stopped).await;
+            Ok("the background")
         });
     }
 
@@ -231,24 +206,6 @@ struct Alive(Arc<AtomicBool>);
 impl Drop for Alive {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Does something now and then until it is told to stop; then it is broken off.
-async fn repeat<F: Future<Output = ()>>(
-    stopped: &mut watch::Receiver<bool>,
-    every: Duration,
-    what: impl Fn() -> F,
-) {
-    let again = async {
-        loop {
-            what().await;
-            tokio::time::sleep(every).await;
-        }
-    };
-    tokio::select! {
-        _ = stopped.wait_for(|stop| *stop) => {}
-        () = again => {}
     }
 }
 
