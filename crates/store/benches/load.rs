@@ -15,6 +15,8 @@
 mod figures;
 #[path = "load/fill.rs"]
 mod fill;
+#[path = "load/news.rs"]
+mod news;
 #[path = "load/pages.rs"]
 mod pages;
 #[path = "load/rematch.rs"]
@@ -105,5 +107,6 @@ async fn run(options: &OpenOptions, settings: &Settings, size: impl Fn() -> u64)
     let done = rematch::measure(&store).await;
     println!("  re-match: {done}");
     rematch::check(&store, &world, settings.images).await;
+    println!("  news: {}", news::measure(&store).await);
     store.close().await;
 }

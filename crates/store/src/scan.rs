@@ -16,9 +16,6 @@ use crate::{
 /// Positions in the queue are counted up to this.
 pub(crate) const MAX_POSITION: i64 = 1000;
 
-/// Changes that one step of trimming takes away, so that nobody waits long for the writer.
-const TRIM_STEP: i64 = 2000;
-
 /// What to scan.
 #[derive(Clone, Debug)]
 pub struct NewScan<'a> {
@@ -336,19 +333,6 @@ impl Store {
     pub async fn last_change(&self) -> Result<i64, StoreError> {
         let (last,): (i64,) = read_row!(self, "select coalesce(max(seq), 0) from scan_change")?;
         Ok(last)
-    }
-
-    /// Forgets changes from before that time, a bounded number in one transaction: how many are gone. Call it again
-    /// until it returns 0.
-    pub async fn trim_changes(&self, before: Micros) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
-        // The newest stays, so that numbers never begin anew.
-        let sql = "delete from scan_change where seq in (
-                       select seq from scan_change where at < $1 and seq < (select max(seq) from scan_change)
-                       order by at limit $2)";
-        let gone = execute!(&mut tx, sql, before, TRIM_STEP)?;
-        tx.commit().await?;
-        Ok(gone)
     }
 }
 

@@ -12,6 +12,9 @@ use crate::{
     error::StoreError,
 };
 
+/// Changes that one step takes away.
+const TRIM_STEP: i64 = 2000;
+
 impl Store {
     /// Forgets scans that ended before that time, with their reports; the newest scan and the newest report of every
     /// image stay. Looks at `limit` scans after one: how many are gone, and after which the next step begins; `None`
@@ -42,6 +45,19 @@ impl Store {
         }
         tx.commit().await?;
         Ok((u64::try_from(over.len()).unwrap_or(0), next))
+    }
+
+    /// Forgets changes from before that time, a bounded number in one transaction: how many are gone. Call it again
+    /// until it returns 0.
+    pub async fn trim_changes(&self, before: Micros) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        // The newest stays, so that numbers never begin anew.
+        let sql = "delete from scan_change where seq in (
+                       select seq from scan_change where at < $1 and seq < (select max(seq) from scan_change)
+                       order by at limit $2)";
+        let gone = execute!(&mut tx, sql, before, TRIM_STEP)?;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// Forgets scans of many images that ended before that time: how many are gone. Their scans stay.

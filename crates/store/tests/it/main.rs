@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail")]
 
 mod bulk;
+mod delivery;
 mod lists;
 mod matching;
 mod opening;
