@@ -71,8 +71,12 @@ fn a_report_outlives_the_service() {
         (nowhere.code, nowhere.out.as_str()),
         (Some(0), "No image that is known here has CVE-1999-0001.\n")
     );
-    let stranger = service.client(&home, "lzt_nobody", &["images"]);
-    assert!(stranger.code == Some(3) && stranger.err.contains("error[token-invalid]"), "{stranger:?}");
+    for (token, error) in [("lzt_nobody", "token-invalid"), ("", "login-needed")] {
+        let stranger = service.client(&home, token, &["images"]);
+        assert_eq!(stranger.code, Some(3), "{stranger:?}");
+        assert!(stranger.err.starts_with(&format!("error[{error}]")), "{stranger:?}");
+        assert!(stranger.err.contains("next: Log in with `lazaret login`"), "{stranger:?}");
+    }
     let status = ask(&service, &["status", "--json", &image]).json();
     service.signal();
     let ended = service.ended();

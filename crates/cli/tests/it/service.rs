@@ -56,7 +56,7 @@ impl Service {
     /// The password that is shown below the block, once.
     pub(crate) fn first_password(&mut self) -> String {
         let mut text = String::new();
-        while !text.contains("  password") {
+        while !text.contains("  log in ") {
             assert!(self.out.read_line(&mut text).unwrap() > 0, "{text}");
         }
         self.out.read_line(&mut text).unwrap();

@@ -36,6 +36,8 @@ use crate::{
 
 /// Largest answer that is read.
 const MAX_ANSWER: u64 = 512 << 20;
+/// What to do when the service does not know who asks.
+const LOG_IN: &str = "Log in with `lazaret login`, or give a token with LAZARET_TOKEN.";
 /// Where a service listens unless it is told otherwise.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
 /// How long one answer may take beyond what was asked to be waited for.
@@ -70,6 +72,8 @@ impl ServerArgs {
         let token = self
             .token
             .clone()
+            // An empty variable says nothing.
+            .filter(|token| !token.trim().is_empty())
             .or_else(|| kept.filter(|kept| kept.server == server.as_str()).map(|kept| kept.token.clone()));
         Ok((server, token))
     }
@@ -277,8 +281,10 @@ impl Answer {
             _ => Exit::Failed,
         };
         let hint = match (problem.hint.is_empty(), self.status) {
+            // Here, unlike in a browser, there are these ways to say who asks.
+            _ if matches!(problem.code.as_str(), "login-needed" | "token-invalid") => LOG_IN.to_owned(),
             (false, _) => problem.hint,
-            (true, 401) => "Log in with `lazaret login`, or give a token with LAZARET_TOKEN.".to_owned(),
+            (true, 401) => LOG_IN.to_owned(),
             (true, 403) => "Ask an administrator for the role that this needs.".to_owned(),
             (true, 503) => "The service is up but not ready: try again in a moment.".to_owned(),
             (true, _) => String::new(),

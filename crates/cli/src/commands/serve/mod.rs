@@ -8,6 +8,7 @@ mod signals;
 
 use std::{
     fmt::Write as _,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -60,62 +61,106 @@ struct Parts {
 }
 
 async fn serve(settings: &Settings) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
-    let answers = settings.server.role != Role::Worker;
-    // What is most likely wrong is told first, and before anything is written: a second process on the same
-    // directory, then a port that is taken.
-    let lock = assemble::take_data(settings)?;
-    let (config, key) = (assemble::config(settings)?, assemble::sealing_key(settings)?);
-    let bound = if answers { Some(bind(settings).await?) } else { None };
-    let public = bound.as_ref().and_then(|bound| assemble::public_url(settings, bound.address));
-    let oidc = assemble::oidc(settings, &config.client, public.as_ref())?;
-    let store = assemble::open_store(settings).await?;
-    // From here on, the service itself holds it.
-    drop(lock);
-    let service =
-        Service::new(store.clone(), config, key).map_err(|error| assemble::start_failure(&error))?;
-    let accounts = Accounts::open(store.clone(), assemble::accounts_config(settings), clock::now()).await;
-    let accounts = accounts.map_err(|error| account_failure(&error))?;
-    let first = accounts.create_first_admin(clock::now()).await.map_err(|error| account_failure(&error))?;
-    print(&banner(settings, bound.as_ref(), first.as_ref()))?;
-    drop(first);
+    let running = Running::start(settings).await?;
+    print(&banner(settings, running.address, running.first.as_ref()))?;
+    running.until_told().await
+}
 
-    let (stop, stopped) = watch::channel(false);
-    let mut parts = Parts {
-        service,
-        accounts: Arc::new(accounts),
-        working: Arc::new(AtomicBool::new(true)),
-        stopped,
-        tasks: JoinSet::new(),
-    };
-    if settings.server.role != Role::Api {
-        parts.start_worker();
-    }
-    if let Some(bound) = bound {
-        let routes = server::Settings {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            secure: public.is_some_and(|url| url.scheme() == "https"),
-            proxies: settings.server.proxies.clone(),
-            ..server::Settings::default()
+/// A service that has begun.
+pub(crate) struct Running {
+    /// The service.
+    pub(crate) service: Service,
+    /// Who may do what.
+    pub(crate) accounts: Arc<Accounts>,
+    /// Where it answers; `None` when this process only works on scans.
+    pub(crate) address: Option<SocketAddr>,
+    /// The first administrator's password for one login, where the store had no accounts.
+    pub(crate) first: Option<Secret>,
+    parts: Parts,
+    signals: Signals,
+    stop: watch::Sender<bool>,
+}
+
+impl Running {
+    /// Starts all parts. From here on, signals do not end the process by themselves.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn start(settings: &Settings) -> Result<Self, Failure> {
+        let signals = Signals::listen()?;
+        let answers = settings.server.role != Role::Worker;
+        // What is most likely wrong is told first, and before anything is written: a second process on the same
+        // directory, then a port that is taken.
+        let lock = assemble::take_data(settings)?;
+        let (config, key) = (assemble::config(settings)?, assemble::sealing_key(settings)?);
+        let bound = if answers { Some(bind(settings).await?) } else { None };
+        let address = bound.as_ref().map(|bound| bound.address);
+        let public = address.and_then(|address| assemble::public_url(settings, address));
+        let oidc = assemble::oidc(settings, &config.client, public.as_ref())?;
+        let store = assemble::open_store(settings).await?;
+        // From here on, the service itself holds it.
+        drop(lock);
+        let service =
+            Service::new(store.clone(), config, key).map_err(|error| assemble::start_failure(&error))?;
+        let accounts = Accounts::open(store, assemble::accounts_config(settings), clock::now()).await;
+        let accounts = Arc::new(accounts.map_err(|error| account_failure(&error))?);
+        let first = accounts.create_first_admin(clock::now()).await;
+        let first = first.map_err(|error| account_failure(&error))?;
+
+        let (stop, stopped) = watch::channel(false);
+        let mut parts = Parts {
+            service: service.clone(),
+            accounts: Arc::clone(&accounts),
+            working: Arc::new(AtomicBool::new(true)),
+            stopped,
+            tasks: JoinSet::new(),
         };
-        parts.start_listener(routes, oidc, bound);
-    }
-    tracing::info!(role = settings.server.role.as_str(), store = store.kind(), "started");
-    let ended = tokio::select! {
-        ended = parts.first() => ended,
-        signal = signals.next() => {
-            tracing::info!(signal, "ending: running scans return to the queue");
-            Ok(())
+        if settings.server.role != Role::Api {
+            parts.start_worker();
         }
-    };
-    let _ = stop.send(true);
-    let ended = ended.and(tokio::select! {
-        ended = parts.all() => ended,
-        signal = signals.next() => Err(at_once(signal)),
-    });
-    let _ = tokio::time::timeout(CLOSING, store.close()).await;
-    tracing::info!("ended");
-    ended
+        if let Some(bound) = bound {
+            let routes = server::Settings {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                secure: public.is_some_and(|url| url.scheme() == "https"),
+                proxies: settings.server.proxies.clone(),
+                ..server::Settings::default()
+            };
+            parts.start_listener(routes, oidc, bound);
+        }
+        tracing::info!(role = settings.server.role.as_str(), store = service.store.kind(), "started");
+        Ok(Self { service, accounts, address, first, parts, signals, stop })
+    }
+
+    /// Serves until a signal comes, or a part ends by itself, and ends.
+    ///
+    /// # Errors
+    /// When a part failed.
+    pub(crate) async fn until_told(mut self) -> Result<(), Failure> {
+        let ended = tokio::select! {
+            ended = self.parts.first() => ended,
+            signal = self.signals.next() => {
+                tracing::info!(signal, "ending: running scans return to the queue");
+                Ok(())
+            }
+        };
+        let gracefully = self.end().await;
+        ended.and(gracefully)
+    }
+
+    /// Ends all parts: running scans return to the queue.
+    ///
+    /// # Errors
+    /// When a part failed, or a signal came before they had ended.
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        let _ = self.stop.send(true);
+        let ended = tokio::select! {
+            ended = self.parts.all() => ended,
+            signal = self.signals.next() => Err(at_once(signal)),
+        };
+        let _ = tokio::time::timeout(CLOSING, self.service.store.close()).await;
+        tracing::info!("ended");
+        ended
+    }
 }
 
 async fn bind(settings: &Settings) -> Result<Bound, Failure> {
@@ -224,14 +269,14 @@ pub(crate) fn account_failure(error: &AccountError) -> Failure {
 }
 
 /// What a person who starts it should know.
-fn banner(settings: &Settings, bound: Option<&Bound>, first: Option<&Secret>) -> String {
+fn banner(settings: &Settings, address: Option<SocketAddr>, first: Option<&Secret>) -> String {
     let mut lines = Vec::new();
     let scheme = if settings.tls.cert.is_some() { "https" } else { "http" };
-    match bound {
-        Some(bound) => lines.push(("address", format!("{scheme}://{}", bound.address))),
+    match address {
+        Some(address) => lines.push(("address", format!("{scheme}://{address}"))),
         None => lines.push(("address", "none: this process only works on scans".to_owned())),
     }
-    if bound.is_some() && settings.server.role == Role::Api {
+    if address.is_some() && settings.server.role == Role::Api {
         lines.push(("role", "api: another process must work on scans".to_owned()));
     }
     lines.push(("data", settings.data.dir.display().to_string()));
@@ -246,9 +291,14 @@ fn banner(settings: &Settings, bound: Option<&Bound>, first: Option<&Secret>) ->
     };
     block(&lines);
     if let Some(password) = first {
+        let log_in = match address {
+            Some(address) => format!("lazaret login --server {scheme}://{address}"),
+            None => "lazaret login --server URL, where an API process answers".to_owned(),
+        };
         block(&[
             ("name", FIRST_ADMIN.to_owned()),
             ("password", format!("{}  (shown once; to be changed at the first login)", password.reveal())),
+            ("log in", log_in),
         ]);
     }
     text
