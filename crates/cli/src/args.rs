@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Look at the settings of the service.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Show it all on images made on the spot, without any network.
+    /// Start a service with sample images in it and show what it finds, without any network.
     Demo(DemoArgs),
     /// Log in to a service; a token is made and kept on this machine.
     Login(client::LoginArgs),
@@ -272,7 +272,13 @@ pub(crate) enum ConfigFormat {
 /// `lazaret demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Keep the sample database and cache in this directory, to look at them afterwards.
+    /// Keep the sample database, the store and the cache in this directory, to look at them afterwards.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+    /// Where its service answers; without it, on the first free one of 8080 to 8082.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// End after the scans, instead of leaving the service up until Ctrl-C.
+    #[arg(long)]
+    pub(crate) exit: bool,
 }

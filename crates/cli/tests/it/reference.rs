@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 use crate::binary::{Home, project};
 
 /// All commands, in the order of the page.
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 20] = [
     &[],
     &["scan"],
     &["db", "build"],
@@ -19,6 +19,8 @@ const COMMANDS: [&[&str]; 18] = [
     &["config", "show"],
     &["config", "docs"],
     &["demo"],
+    &["login"],
+    &["logout"],
     &["submit"],
     &["status"],
     &["report"],

@@ -51,7 +51,7 @@ fn versions_are_compared() {
 fn the_demo_needs_nothing_of_the_machine() {
     let home = Home::new();
     // A proxy that nobody answers at: whatever left loopback would fail.
-    let mut command = home.command(["demo", "--keep", "kept"]);
+    let mut command = home.command(["demo", "--exit", "--keep", "kept"]);
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env(name, "http://127.0.0.1:1");
     }
@@ -78,7 +78,7 @@ fn logs_in_a_pipe_are_plain_text() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let home = Home::new();
-    let mut command = home.command(["demo"]);
+    let mut command = home.command(["demo", "--exit"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut first = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
