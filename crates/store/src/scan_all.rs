@@ -230,6 +230,29 @@ pub(crate) async fn append(tx: &mut Tx, new: &NewScanAll<'_>, now: Micros) -> Re
     Ok(id)
 }
 
+/// Writes down that a scan was asked for.
+async fn initiated(
+    tx: &mut Tx,
+    scan_all: i64,
+    scan: &NewScan<'_>,
+    id: Uuid,
+    now: Micros,
+) -> Result<(), StoreError> {
+    let object = format!("image:{}", scan.image.reference);
+    let detail = serde_json::json!({ "scan": id, "class": scan.class.as_str(), "scan_all": scan_all });
+    let event = NewEvent {
+        actor: scan.requested_by,
+        address: None,
+        action: "scan.initiated",
+        object: &object,
+        project: Some(scan.image.project),
+        request: Some(scan.request_id),
+        detail: &detail.to_string(),
+    };
+    event::append(tx, &event, now).await?;
+    Ok(())
+}
+
 impl Store {
     /// How many images are selected, and the largest number of any image.
     pub async fn count_selected(
@@ -327,7 +350,7 @@ impl Store {
         Ok(records.into_iter().map(ScanAllRecord::into_scan_all).collect())
     }
 
-    /// Submits some images and moves the position. `None`, and nothing submitted, when it does not stand at `from` any
+    /// Submits some images and moves the position; the audit log is told of every scan. `None`, and nothing submitted, when it does not stand at `from` any
     /// more: another process was quicker, or somebody stopped it.
     pub async fn submit_selected(
         &self,
@@ -349,6 +372,9 @@ impl Store {
             let submitted = submit_one(&mut tx, scan, now).await?;
             let sql = "insert into scan_all_scan (scan_all_id, scan_id, own) values ($1, $2, $3) on conflict do nothing";
             execute!(&mut tx, sql, step.id, submitted.scan, !submitted.joined)?;
+            if !submitted.joined {
+                initiated(&mut tx, step.id, scan, submitted.scan, now).await?;
+            }
             all.push(submitted);
         }
         tx.commit().await?;

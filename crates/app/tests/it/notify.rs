@@ -259,6 +259,11 @@ async fn nobody_is_led_elsewhere() {
     assert_eq!((line.state, line.attempts), (DeliveryState::GivenUp, 3));
     assert!(line.answer.unwrap().contains("redirects, which is not followed"));
     assert_eq!(target.got().len(), 0);
+    let home = Receiver::start(|_, _| Reply::Redirect("/elsewhere".to_owned())).await;
+    let hook = webhook(&service, "home", &home.url("/here")).await;
+    let tested = send_test(&service, &admin(), hook).await.unwrap();
+    assert_eq!(tested.state, DeliveryState::GivenUp);
+    assert_eq!(home.got().iter().map(|got| got.path.as_str()).collect::<Vec<_>>(), ["/here"]);
 
     // Addresses that nobody opened: refused at once where they are written, and at every attempt where a name leads
     // to them.

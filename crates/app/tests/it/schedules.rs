@@ -10,7 +10,8 @@ use app::{
 };
 use model::{JobClass, Role, ScanStatus};
 use store::{
-    ImageChange, NewEvent, NewImage, NewSchedule, ScanAllState, ScanFilter, ScheduleChange, Scope, Timing,
+    EventFilter, ImageChange, LogPosition, NewEvent, NewImage, NewSchedule, ScanAllState, ScanFilter,
+    ScheduleChange, Scope, Timing,
 };
 use tokio::sync::watch;
 
@@ -142,6 +143,9 @@ async fn all_images_are_scanned_once_while_few_jobs_wait() {
         assert_eq!((over.run.state, over.run.submitted, over.run.skipped), (ScanAllState::Submitted, 9, 0));
         assert_eq!(over.scans, [(ScanStatus::Completed, 9)]);
         assert_eq!(scans(&service).await, ids.iter().map(|id| (*id, 1)).collect());
+        let filter = EventFilter { action: Some("scan.initiated".to_owned()), ..EventFilter::default() };
+        let events = service.store.events(&Scope::All, &filter, LogPosition::Newest, 100).await.unwrap();
+        assert!(events.len() == 9 && events.iter().all(|event| event.actor == "root"), "{events:?}");
         let image = service.store.image(ids[0]).await.unwrap().unwrap();
         assert_eq!((image.owner.as_deref(), image.source.as_str()), (Some("carol"), "watch"));
 
