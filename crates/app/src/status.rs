@@ -3,24 +3,24 @@
 //! `not_ready` is an answer of this module, never a stored status: the store is locked or gone, or nobody works. It
 //! reads only; asking for a scan is `submit`'s.
 
+mod find;
+
 use std::time::Duration;
 
 use model::{
-    Digest, Facets, FailureReason, ImageReference, JobClass, Phase, ScanProgress, ScanStatus,
+    Facets, FailureReason, JobClass, Phase, ScanProgress, ScanStatus,
     scan::{StatusFacts, status_text},
 };
-use store::{Image, ImageFilter, Micros, Scan, ScanFilter, Scope, StoreError};
+use store::{Image, Micros, Scan, ScanFilter, Scope, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{clock, jobs::Missing, service::Service, submit::Target};
+use crate::{clock, jobs::Missing, service::Service};
 
 /// Nobody waits longer in one request.
 pub const MAX_WAIT: Duration = Duration::from_secs(600);
 /// Other processes write to the store too: it is asked so often while somebody waits.
 const LOOK: Duration = Duration::from_secs(1);
-/// Records of one reference or digest that are looked at.
-const MAX_RECORDS: u32 = 200;
 /// Completed scans that tell how long one takes.
 const SAMPLE: u32 = 20;
 
@@ -293,47 +293,6 @@ impl Service {
         }
     }
 
-    /// The image record that a person means: of those that they see, the one whose scan is the newest.
-    pub async fn find_image(
-        &self,
-        scope: &Scope,
-        image: &str,
-        platform: Option<&str>,
-    ) -> Result<Image, StatusError> {
-        let mut found =
-            self.records(scope, ImageFilter { reference: Some(image.to_owned()), ..of() }).await?;
-        if found.is_empty() {
-            found = match image.parse::<Digest>() {
-                Ok(digest) => self.records(scope, by_digest(&digest)).await?,
-                Err(_) => self.by_reference(scope, image).await?,
-            };
-        }
-        found.retain(|record| platform.is_none_or(|platform| record.platform == platform));
-        let newest = found.into_iter().max_by_key(|record| (record.scan_id, record.id));
-        newest.ok_or_else(|| StatusError::ImageNotKnown(image.chars().take(300).collect()))
-    }
-
-    async fn by_reference(&self, scope: &Scope, image: &str) -> Result<Vec<Image>, StatusError> {
-        let shown = || image.chars().take(300).collect::<String>();
-        let target = Target::parse(image).map_err(|_| StatusError::Reference(shown()))?;
-        let reference = Some(target.reference());
-        let found = self.records(scope, ImageFilter { reference, ..of() }).await?;
-        match (found.is_empty(), target) {
-            // Whatever its tag was called, the same repository at that digest is that image.
-            (true, Target::Registry(ImageReference { registry, repository, digest: Some(digest), .. })) => {
-                let repository = format!("{registry}/{repository}");
-                let mut found = self.records(scope, by_digest(&digest)).await?;
-                found.retain(|record| record.repository == repository);
-                Ok(found)
-            }
-            _ => Ok(found),
-        }
-    }
-
-    async fn records(&self, scope: &Scope, filter: ImageFilter) -> Result<Vec<Image>, StoreError> {
-        Ok(self.store.images(scope, &filter).await?.items)
-    }
-
     async fn look(&self, scope: &Scope, subject: &Subject) -> Result<ImageStatus, StatusError> {
         match subject {
             Subject::Image { image, platform } => {
@@ -422,14 +381,6 @@ impl Service {
         let slots = i64::try_from(self.config.workers.index).unwrap_or(1).max(1);
         Ok(Some(clock::now().saturating_add(mean.saturating_mul(i64::from(position) / slots))))
     }
-}
-
-fn of() -> ImageFilter {
-    ImageFilter { limit: MAX_RECORDS, ..ImageFilter::default() }
-}
-
-fn by_digest(digest: &Digest) -> ImageFilter {
-    ImageFilter { digest: Some(digest.to_string()), ..of() }
 }
 
 #[cfg(test)]
