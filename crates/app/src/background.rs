@@ -7,7 +7,7 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::{
     notify, rematch, schedules,
     service::{Service, stopped},
-    upkeep,
+    upkeep, watches,
 };
 
 /// How long the parts may take to end by themselves. Each of them may be ended at any moment: what it was doing is
@@ -30,6 +30,7 @@ pub async fn run_all(service: Service, stop: watch::Receiver<bool>) {
     start(&mut parts, all, "notify", notify::run);
     start(&mut parts, all, "schedules", schedules::run);
     start(&mut parts, all, "upkeep", upkeep::run);
+    start(&mut parts, all, "watches", watches::run);
     let mut told = stop.clone();
     stopped(&mut told).await;
     let ended = async { while parts.join_next().await.is_some() {} };

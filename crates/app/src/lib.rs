@@ -18,6 +18,7 @@ pub mod service;
 pub mod status;
 pub mod submit;
 pub mod upkeep;
+pub mod watches;
 
 pub use config::Config;
 pub use scan_image::{ScanError, ScanRequest, scan_image};

@@ -2,6 +2,7 @@
 //! store of its own. Tests use it where it is installed.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -57,13 +58,21 @@ impl DockerRegistry {
     /// # Errors
     /// When it does not come up.
     pub fn start(setup: &Setup) -> io::Result<Option<Self>> {
+        Self::start_telling(setup, None)
+    }
+
+    /// The same, and every event is told to that URL at once, with that `Authorization`.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_telling(setup: &Setup, told: Option<(&str, &str)>) -> io::Result<Option<Self>> {
         let Some(program) = tool::find_or_skip("docker-registry", "tests on a real registry") else {
             return Ok(None);
         };
         let mut last = io::Error::other("not started");
         // Between choosing a free port and listening on it, somebody else may take it.
         for _ in 0..3 {
-            match Self::try_start(&program, setup) {
+            match Self::try_start(&program, setup, told) {
                 Ok(registry) => return Ok(Some(registry)),
                 Err(e) => last = e,
             }
@@ -71,11 +80,19 @@ impl DockerRegistry {
         Err(last)
     }
 
-    fn try_start(program: &Path, setup: &Setup) -> io::Result<Self> {
+    fn try_start(program: &Path, setup: &Setup, told: Option<(&str, &str)>) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let config = dir.path().join("config.yml");
-        fs::write(&config, configuration(dir.path(), address, setup)?)?;
+        let mut text = configuration(dir.path(), address, setup)?;
+        if let Some((url, authorization)) = told {
+            let _ = write!(
+                text,
+                "notifications:\n  endpoints:\n    - name: told\n      url: {url}\n      headers:\n        \
+                 Authorization: ['{authorization}']\n      timeout: 1s\n      threshold: 5\n      backoff: 1s\n"
+            );
+        }
+        fs::write(&config, text)?;
         let child = Command::new(program)
             .arg("serve")
             .arg(&config)

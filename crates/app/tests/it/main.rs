@@ -24,4 +24,5 @@ mod schedules;
 mod service;
 mod summary;
 mod upkeep;
+mod watches;
 mod world;

@@ -16,7 +16,7 @@ use crate::{
     world::{Running, World, debian, kinds, record},
 };
 
-fn root() -> Caller {
+pub(crate) fn root() -> Caller {
     Caller::system("root")
 }
 

@@ -3,7 +3,7 @@
 use super::{Watch, WatchRecord, select_watch};
 use crate::{
     Micros,
-    db::{Store, Tx, execute, maybe, read_rows, row, rows},
+    db::{Store, Tx, execute, maybe, read_maybe, read_rows, row, rows},
     error::StoreError,
 };
 
@@ -32,7 +32,9 @@ pub struct LookOutcome<'a> {
     pub position: Option<&'a str>,
     /// Whether it left tags for the next look.
     pub cut: bool,
-    /// Why it failed: a stable code, and a text.
+    /// Whether it came to nothing, or was broken off.
+    pub failed: bool,
+    /// What went wrong, also with a part of it only: a stable code, and a text.
     pub error: Option<(&'a str, &'a str)>,
 }
 
@@ -89,6 +91,18 @@ impl Store {
     ) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "select tag, digest from watch_tag where watch_id = $1 and repository = $2 order by tag";
         read_rows!(self, sql, watch, repository)
+    }
+
+    /// What a tag led to when a look asked last.
+    pub async fn watched_tag(
+        &self,
+        watch: i64,
+        repository: &str,
+        tag: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let sql = "select digest from watch_tag where watch_id = $1 and repository = $2 and tag = $3";
+        let digest: Option<(String,)> = read_maybe!(self, sql, watch, repository, tag)?;
+        Ok(digest.map(|(digest,)| digest))
     }
 
     /// Writes down what tags lead to now.
@@ -158,7 +172,7 @@ impl Store {
             count(outcome.submitted),
             outcome.position,
             outcome.cut,
-            outcome.error.is_some(),
+            outcome.failed,
             outcome.error.map(|(code, _)| code),
             outcome.error.map(|(_, text)| text),
             turn.watch.id,

@@ -192,6 +192,7 @@ fn a_failed_look_is_told_and_a_change_counts_at_once() {
                 next_at: now + SECOND,
                 position: Some("team/app:v1"),
                 cut: true,
+                failed: true,
                 error,
                 ..LookOutcome::default()
             };
