@@ -11,7 +11,8 @@ use app::{
     Service,
     submit::{Requester, ScanOrder, Target},
 };
-use model::{JobClass, ScanStatus};
+use model::{JobClass, MessageKind, ScanStatus, Severity};
+use store::{NewEvent, NewWebhook};
 use testkit::registry::Fault;
 
 use crate::world::{DEBIAN, Kind, World, debian, dpkg, image, kinds, record};
@@ -27,7 +28,7 @@ async fn process_to_be_killed() {
     let service =
         Service::new(store, crate::world::config(dir.as_ref(), "http://127.0.0.1:1/", true), None).unwrap();
     let (_hold, stop) = tokio::sync::watch::channel(false);
-    tokio::spawn(app::rematch::watch(service.clone(), stop.clone(), |_| {}));
+    tokio::spawn(app::background::run_all(service.clone(), stop.clone()));
     app::jobs::worker::work(service, stop).await;
 }
 
@@ -76,6 +77,7 @@ async fn a_killed_service_loses_nothing_and_does_nothing_twice() {
         let store = world.store().await;
         let project = store.ensure_project("default", app::clock::now()).await.unwrap();
         let running = world.beside(store.clone(), project);
+        let told = listener(&store).await;
         let mut ids = Vec::new();
         for at in 0..scans {
             let name = if at % 10 == 9 { "strange:1".to_owned() } else { format!("app{at}:1") };
@@ -132,11 +134,44 @@ async fn a_killed_service_loses_nothing_and_does_nothing_twice() {
                 changes.iter().filter(|change| change.scan == *id && change.status.is_terminal()).count();
             assert_eq!(ends, 1, "{id} ended {ends} times");
         }
+        // One message for every end, whoever was killed around it.
+        let mut messages = Vec::new();
+        for delivery in store.deliveries(told, None, None, 1_000_000).await.unwrap() {
+            let message: store::ScanMessage = serde_json::from_str(&delivery.facts).unwrap();
+            messages.push(message.scan);
+        }
+        messages.sort();
+        assert_eq!(messages, distinct);
         let waiting = store.waiting().await.unwrap();
         assert!(waiting.iter().all(|(_, w)| w.ready + w.running + w.parked == 0), "{waiting:?}");
         println!("{name}: {killed} kills, {} scans, {reports} reports", distinct.len());
         store.close().await;
     }
+}
+
+/// A webhook that is told of every end. Nobody can open its secret, so that all messages stay.
+async fn listener(store: &store::Store) -> i64 {
+    let ends = [MessageKind::ScanCompleted, MessageKind::ScanFailed, MessageKind::ScanCancelled];
+    let webhook = NewWebhook {
+        project: None,
+        name: "ends",
+        url: "http://127.0.0.1:1/",
+        secret: b"no secret at all, and sealed by nobody",
+        kinds: &ends,
+        min_severity: Severity::Unknown,
+        enabled: true,
+        owner: "a test",
+    };
+    let event = NewEvent {
+        actor: "a test",
+        address: None,
+        action: "webhook.created",
+        object: "webhook:ends",
+        project: None,
+        request: None,
+        detail: "{}",
+    };
+    store.create_webhook(&webhook, &event, app::clock::now()).await.unwrap()
 }
 
 /// Those who only ask.
