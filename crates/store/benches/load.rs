@@ -5,9 +5,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
-    clippy::disallowed_methods,
     reason = "a benchmark prints, and ends when something is wrong"
 )]
 
@@ -71,7 +69,7 @@ fn main() {
         };
         let dir = dir.unwrap();
         let file = dir.path().join("lazaret.db");
-        runtime.block_on(run(&OpenOptions::Sqlite { file: file.clone() }, &settings, || {
+        runtime.block_on(run(&OpenOptions::Sqlite { file }, &settings, || {
             let size = |name: &str| std::fs::metadata(dir.path().join(name)).map_or(0, |meta| meta.len());
             size("lazaret.db") + size("lazaret.db-wal")
         }));

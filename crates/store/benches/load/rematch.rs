@@ -1,6 +1,6 @@
 //! A change of 500 advisories that touches 20 pairs of component and vulnerability, the one of 60 % among them.
 
-use std::time::Instant;
+use std::{fmt::Write as _, time::Instant};
 
 use model::Severity;
 use store::{ComponentChange, Scope, Store};
@@ -73,13 +73,14 @@ pub(crate) async fn measure(store: &Store) -> String {
         store.finish_rematch(to, NOW).await.unwrap();
     }
     let took = begun.elapsed().as_secs_f64();
-    report.push_str(&format!(
+    let _ = write!(
+        report,
         "{pairs} pairs, counts of {images} images in {took:.1} s (target 10 s; look-up {:.1} s, marks {:.1} s, {steps} \
          steps); longest transaction {:?} (target 50 ms)",
         looked.as_secs_f64(),
         (marked - looked).as_secs_f64(),
         store.longest_write(),
-    ));
+    );
     report
 }
 

@@ -121,7 +121,8 @@ fn loading_leaves_what_scanning_leaves() {
     let loaded = std::sync::Mutex::new(Vec::new());
     on_both(async |store| {
         let ids = load(store, &world, "p").await;
-        loaded.lock().unwrap().push(told(store, &ids).await);
+        let now = told(store, &ids).await;
+        loaded.lock().unwrap().push(now);
         // Numbers go on where the load ended.
         let project = store.ensure_project("p0", T0).await.unwrap();
         let contents = Contents { digest: "sha256:new".to_owned(), ..Contents::default() };
@@ -156,7 +157,8 @@ fn loading_leaves_what_scanning_leaves() {
             let id = scan_one(store, projects[spec.project], &spec, &contents, at).await;
             ids.push(id);
         }
-        scanned.lock().unwrap().push(told(store, &ids).await);
+        let now = told(store, &ids).await;
+        scanned.lock().unwrap().push(now);
     });
     let (loaded, scanned) = (loaded.into_inner().unwrap(), scanned.into_inner().unwrap());
     for (one, other) in loaded.iter().zip(&scanned) {

@@ -1,6 +1,6 @@
 //! The store from the outside: every test on SQLite, and on PostgreSQL where it is installed.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail")]
 
 mod bulk;
 mod delivery;

@@ -37,6 +37,7 @@ pub(crate) fn places() -> Vec<Place> {
 }
 
 /// Runs a test on an empty store of each kind.
+#[expect(clippy::needless_pass_by_value, reason = "tests write a closure in its place")]
 pub(crate) fn on_both(test: impl AsyncFn(&Store)) {
     for place in places() {
         let runtime =
