@@ -247,6 +247,9 @@ impl Eye<'_> {
         names.retain(|name| matches(pattern, name));
         names.sort_unstable();
         names.dedup();
+        if listed.complete {
+            self.service.store.forget_repositories_but(self.turn, &names).await?;
+        }
         Ok(names)
     }
 

@@ -1,5 +1,7 @@
 //! One look of a watch: whose turn it is, what it knew of the tags, and what came of it.
 
+use std::collections::HashSet;
+
 use super::{Watch, WatchRecord, select_watch};
 use crate::{
     Micros,
@@ -47,6 +49,14 @@ impl Store {
         until: Micros,
         now: Micros,
     ) -> Result<Option<WatchTurn>, StoreError> {
+        if only.is_none() {
+            // Most of the time nothing is due, and nobody need wait for the writer to learn that.
+            let sql = "select id from watch where enabled and next_at <= $1 order by next_at limit 1";
+            let due: Option<(i64,)> = read_maybe!(self, sql, now)?;
+            if due.is_none() {
+                return Ok(None);
+            }
+        }
         let mut tx = self.begin().await?;
         let sql = select_watch!(
             "where ((enabled and next_at <= $1 and $2 is null) or id = $2)
@@ -80,6 +90,32 @@ impl Store {
     pub async fn free_watch_turns(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         execute!(&mut tx, "update watch_turn set until = 0")?;
+        tx.commit().await
+    }
+
+    /// Forgets the tags of all repositories but these, which must be all that there are.
+    ///
+    /// # Errors
+    /// As of [`Self::remember_tags`].
+    pub async fn forget_repositories_but(
+        &self,
+        turn: &WatchTurn,
+        there: &[String],
+    ) -> Result<(), StoreError> {
+        let sql = "select distinct repository from watch_tag where watch_id = $1";
+        let known: Vec<(String,)> = read_rows!(self, sql, turn.watch.id)?;
+        let there: HashSet<&str> = there.iter().map(String::as_str).collect();
+        let gone: Vec<String> =
+            known.into_iter().map(|(name,)| name).filter(|name| !there.contains(name.as_str())).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        hold(&mut tx, turn).await?;
+        for repository in &gone {
+            let sql = "delete from watch_tag where watch_id = $1 and repository = $2";
+            execute!(&mut tx, sql, turn.watch.id, repository.as_str())?;
+        }
         tx.commit().await
     }
 

@@ -209,6 +209,12 @@ fn a_failed_look_is_told_and_a_change_counts_at_once() {
         store.forget_tags(&turn, "team/app", &["v2".to_owned()]).await.unwrap();
         assert_eq!(store.watched_tags(id, "team/app").await.unwrap(), tags[..1]);
 
+        store.remember_tags(&turn, "team/gone", &tags).await.unwrap();
+        store.forget_repositories_but(&turn, &["team/app".to_owned(), "team/new".to_owned()]).await.unwrap();
+        assert_eq!(store.watched_tags(id, "team/gone").await.unwrap(), []);
+        assert_eq!(store.watched_tag(id, "team/app", "v1").await.unwrap().as_deref(), Some("sha256:a"));
+        assert_eq!(store.watched_tag(id, "team/app", "v2").await.unwrap(), None);
+
         // While it looks, somebody changes what it looks at.
         let what = WatchPatterns { include: vec!["v2".to_owned()], ..patterns("a.example") };
         let change = WatchChange { what: Some(&what), ..WatchChange::default() };
