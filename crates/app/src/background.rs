@@ -40,7 +40,7 @@ pub async fn run_all(service: Service, stop: watch::Receiver<bool>) {
     parts.shutdown().await;
 }
 
-/// Starts one part, and again when a fault of ours ended it: the others go on meanwhile.
+/// Starts one part.
 fn start<F>(
     parts: &mut JoinSet<()>,
     (service, stop): (&Service, &watch::Receiver<bool>),
@@ -49,29 +49,38 @@ fn start<F>(
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
-    let (service, stop) = (service.clone(), stop.clone());
-    parts.spawn(async move {
-        let mut told = stop.clone();
-        loop {
-            // Ended with this task, when that is broken off.
-            let mut task = JoinSet::new();
-            task.spawn(part(service.clone(), stop.clone()));
-            let ended = task.join_next().await;
-            if *told.borrow() {
-                return;
-            }
-            match ended {
-                Some(Err(error)) if error.is_panic() => {
-                    tracing::error!(part = name, %error, "a part of the service met an internal error");
-                }
-                _ => tracing::warn!(part = name, "a part of the service ended by itself"),
-            }
-            tokio::select! {
-                () = stopped(&mut told) => return,
-                () = tokio::time::sleep(AGAIN) => {}
-            }
+    let (service, told) = (service.clone(), stop.clone());
+    parts.spawn(keep(name, stop.clone(), AGAIN, move || part(service.clone(), told.clone())));
+}
+
+/// Runs one part, and again when a fault of ours ended it: the others go on meanwhile.
+async fn keep<F>(
+    name: &'static str,
+    mut stop: watch::Receiver<bool>,
+    again: Duration,
+    part: impl Fn() -> F + Send,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        // Ended with this one, when that is broken off.
+        let mut task = JoinSet::new();
+        task.spawn(part());
+        let ended = task.join_next().await;
+        if *stop.borrow() {
+            return;
         }
-    });
+        match ended {
+            Some(Err(error)) if error.is_panic() => {
+                tracing::error!(part = name, %error, "a part of the service met an internal error");
+            }
+            _ => tracing::warn!(part = name, "a part of the service ended by itself"),
+        }
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = tokio::time::sleep(again) => {}
+        }
+    }
 }
 
 /// Refreshes the advisories, again and again.
@@ -87,5 +96,52 @@ async fn refresh(service: Service, mut stop: watch::Receiver<bool>) {
             () = stopped(&mut stop) => return,
             () = work => pause = every,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_ends_by_a_fault_begins_anew_until_it_is_stopped() {
+        let begun = Arc::new(AtomicU32::new(0));
+        let stop = watch::Sender::new(false);
+        let part = {
+            let (begun, stop) = (Arc::clone(&begun), stop.clone());
+            move || {
+                let (begun, stop) = (Arc::clone(&begun), stop.clone());
+                async move {
+                    match begun.fetch_add(1, Ordering::Relaxed) {
+                        0 => panic!("a fault"),
+                        1 => {}
+                        _ => {
+                            stop.send_replace(true);
+                        }
+                    }
+                }
+            }
+        };
+        keep("a test", stop.subscribe(), Duration::from_millis(1), part).await;
+        assert_eq!(begun.load(Ordering::Relaxed), 3);
+        // Stopped while it waits to begin anew.
+        let calls = Arc::new(AtomicU32::new(0));
+        let stop = watch::Sender::new(false);
+        let counted = Arc::clone(&calls);
+        let kept = tokio::spawn(keep("a test", stop.subscribe(), Duration::from_secs(3600), move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(())
+        }));
+        while calls.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        stop.send_replace(true);
+        kept.await.unwrap();
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 }
