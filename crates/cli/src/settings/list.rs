@@ -349,6 +349,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "The key that seals stored credentials: base64 of 32 random bytes. Processes on one database need the same.",
     )
     .secret(),
+    Setting::new(
+        "telemetry.endpoint",
+        HTTP,
+        Default::Unset("no traces"),
+        "An OpenTelemetry collector that takes OTLP over HTTP, without /v1/traces: every request and every job is a span.",
+    ),
 ];
 
 #[cfg(test)]

@@ -121,6 +121,8 @@ settings! {
     history: History,
     /// How secrets are sealed.
     secrets: Secrets,
+    /// Traces.
+    telemetry: Telemetry,
 }
 
 group! {
@@ -302,6 +304,14 @@ group! {
     Secrets {
         /// The key; `None` is the one in `seal.key` of the data directory.
         key: Option<Secret> = "secrets.key",
+    }
+}
+
+group! {
+    /// Traces.
+    Telemetry {
+        /// The OpenTelemetry collector; `None` sends none.
+        endpoint: Option<Url> = "telemetry.endpoint",
     }
 }
 

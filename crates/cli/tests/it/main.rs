@@ -21,3 +21,4 @@ mod settings;
 mod small;
 mod sources;
 mod terminal;
+mod traces;

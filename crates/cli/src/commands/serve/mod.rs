@@ -5,6 +5,7 @@
 pub(crate) mod assemble;
 mod log;
 mod signals;
+mod telemetry;
 
 use std::{
     fmt::Write as _,
@@ -40,11 +41,12 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Serves until it is told to end.
 pub(crate) fn run(flags: &ServeFlags, verbose: u8) -> Result<Exit, Failure> {
     let settings = Settings::load(flags)?;
-    log::start(&settings.log, verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new("runtime-failed", &error, "Check the limits on threads and open files.")
     })?;
+    let telemetry = log::start(&settings, verbose, runtime.handle())?;
     let ended = runtime.block_on(serve(&settings));
+    drop(telemetry);
     // Threads that read an image look for its end now and then; nobody waits for them.
     runtime.shutdown_background();
     ended.map(|()| Exit::Pass)
