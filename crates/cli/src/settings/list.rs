@@ -223,6 +223,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "PEM files of certificate authorities that are trusted too.",
     ),
     Setting::new(
+        "images.buckets",
+        Kind::List(Items::Text),
+        Default::Is(""),
+        "Buckets that requests may name as s3://BUCKET/KEY, since all are read with the service's own key: that of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at AWS_ENDPOINT_URL_S3.",
+    ),
+    Setting::new(
         "images.max_upload",
         Kind::Size,
         Default::Is("10GiB"),

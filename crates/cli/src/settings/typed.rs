@@ -226,6 +226,8 @@ group! {
         allow: Vec<AllowEntry> = "images.allow",
         /// More certificate authorities.
         ca_files: Vec<PathBuf> = "images.ca_files",
+        /// Buckets that requests may name.
+        buckets: Vec<String> = "images.buckets",
         /// Bytes of an upload at most.
         max_upload: u64 = "images.max_upload",
     }
@@ -383,11 +385,13 @@ mod tests {
             "database.url=postgres://u:hunter2@h/d",
             "secrets.key=hunter2",
             "server.proxies=10.0.0.1",
+            "images.buckets=ship,dock",
             "auth.oidc_roles=cn=ops=admin",
         ])
         .unwrap();
         assert_eq!(settings.server.role, Role::Worker);
         assert_eq!(settings.images.allow.len(), 2);
+        assert_eq!(settings.images.buckets, ["ship", "dock"]);
         assert_eq!(settings.database.url, Some(Secret("postgres://u:hunter2@h/d".to_owned())));
         assert_eq!(settings.auth.oidc_roles, [("cn=ops".to_owned(), model::Role::Admin)]);
         assert_eq!(settings.server.proxies, [IpAddr::from([10, 0, 0, 1])]);

@@ -14,11 +14,14 @@ use app::{
         AccountsConfig, Backoff, Secret,
         oidc::{Oidc, OidcConfig},
     },
-    config::{AdvisoryConfig, BackgroundConfig, NotifyConfig, QueueConfig, UpkeepConfig, WorkerConfig},
+    config::{
+        AdvisoryConfig, BackgroundConfig, BucketConfig, NotifyConfig, QueueConfig, UpkeepConfig, WorkerConfig,
+    },
     seal::SealingKey,
 };
 use egress::{AddressPolicy, Client, ClientConfig, ProxyConfig, Url};
 use model::Limits;
+use oci::bucket::BucketOptions;
 use store::{OpenOptions, Store, StoreError};
 
 use crate::{
@@ -177,9 +180,20 @@ pub(super) fn config(settings: &Settings) -> Result<Config, Failure> {
             ..WorkerConfig::default()
         },
         max_upload: settings.images.max_upload,
-        buckets: app::config::BucketConfig::default(),
+        buckets: buckets(settings)?,
         background: background(settings),
     })
+}
+
+/// Buckets that may be read, with the key of the environment; without any, it is not looked at.
+fn buckets(settings: &Settings) -> Result<BucketConfig, Failure> {
+    let images = &settings.images;
+    if images.buckets.is_empty() {
+        return Ok(BucketConfig::default());
+    }
+    let options = BucketOptions::from_environment().map_err(|error| start_failure(&error.into()))?;
+    let options = BucketOptions { plain_http: images.plain_http.clone(), ..options };
+    Ok(BucketConfig { options, accepted: images.buckets.clone() })
 }
 
 fn background(settings: &Settings) -> BackgroundConfig {
