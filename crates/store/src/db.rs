@@ -13,7 +13,7 @@ use std::{
 };
 
 use sqlx::{
-    PgPool, Postgres, Sqlite, SqlitePool, Transaction,
+    Connection as _, PgConnection, PgPool, Postgres, Sqlite, SqlitePool, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -197,6 +197,14 @@ impl Tx {
     }
 }
 
+/// Why a server that was asked again and again did not let anybody in: the pool does not tell.
+async fn why_not(options: &PgConnectOptions) -> StoreError {
+    match tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(options)).await {
+        Ok(Err(error)) => error.into(),
+        _ => sqlx::Error::PoolTimedOut.into(),
+    }
+}
+
 impl Store {
     /// Opens the store and brings its tables up to date. Two processes may do so at once.
     ///
@@ -239,11 +247,16 @@ impl Store {
                 // A plan for any value is a bad one where one value stands in most rows and another in few; and
                 // compiling a plan takes longer than carrying out any of ours.
                 let options = options.options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
+                let options = options.application_name("lazaret");
                 let pool = PgPoolOptions::new()
                     .max_connections(*connections)
                     .acquire_timeout(Duration::from_secs(10))
-                    .connect_with(options.application_name("lazaret"))
-                    .await?;
+                    .connect_with(options.clone())
+                    .await;
+                let pool = match pool {
+                    Err(sqlx::Error::PoolTimedOut) => return Err(why_not(&options).await),
+                    pool => pool?,
+                };
                 migrate::postgres(&pool).await?;
                 Pools::Pg(pool)
             }

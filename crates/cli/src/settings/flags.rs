@@ -9,19 +9,19 @@ use super::{SettingsError, list};
 /// Flags of `lazaret serve`; what they do not say is taken from the environment, then from the file.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ServeFlags {
-    /// Directory of everything that the service keeps.
+    /// Directory of everything that the service keeps. Default: lazaret in $XDG_DATA_HOME or ~/.local/share.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<String>,
     /// File of settings. Default: LAZARET_CONFIG, else lazaret.toml in the data directory or in /etc/lazaret.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Where the service answers.
+    /// Where the service answers. Default: 127.0.0.1:8080; port 0 is any free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
     /// The PostgreSQL database. Better given as LAZARET_DATABASE_URL, which other users cannot see.
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
-    /// What this process does: all, api or worker.
+    /// What this process does: all, which is the default, api or worker.
     #[arg(long, value_name = "ROLE")]
     pub(crate) role: Option<String>,
     /// PEM file of the certificate chain.
@@ -30,7 +30,7 @@ pub(crate) struct ServeFlags {
     /// PEM file of the certificate's key.
     #[arg(long, value_name = "FILE")]
     pub(crate) tls_key: Option<String>,
-    /// How to log: text or json.
+    /// How to log: text, which is the default, or json.
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<String>,
     /// Any setting, for example queue.lease=1m. Repeatable; a flag of its own wins over this one.

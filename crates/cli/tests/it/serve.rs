@@ -154,7 +154,9 @@ fn what_is_in_the_way_is_told() {
             let _ = stream.read_exact(&mut request);
         }
     });
-    let pg = ["serve", "--data", "other", "--listen", "127.0.0.1:0", "--database-url", &url];
+    // A key of zeros; without one, a warning comes first.
+    let key = format!("secrets.key={}=", "A".repeat(43));
+    let pg = ["serve", "--data", "other", "--listen", "127.0.0.1:0", "--database-url", &url, "--set", &key];
     check(&pg, 5, "store-unavailable", "PostgreSQL");
     let (status, _, body) = service.ask("GET /readyz", "", &Value::Null);
     assert_eq!((status, &body["status"]), (200, &json!("ok")), "it still serves");
@@ -259,6 +261,8 @@ fn processes_share_a_database() {
     assert_eq!(worker.wait().unwrap().code(), Some(0));
     assert!(done.code == Some(0) && done.out.contains("Scan completed"), "{done:?}");
     api.stop();
+    let warned = "secrets.key is not set";
+    assert_eq!(self::log(&home).matches(warned).count(), 1, "{}", self::log(&home));
 }
 
 #[test]

@@ -138,6 +138,11 @@ pub(crate) fn start_failure(error: &StartError) -> Failure {
 /// # Errors
 /// When it is none.
 pub(super) fn sealing_key(settings: &Settings) -> Result<Option<SealingKey>, Failure> {
+    if settings.database.url.is_some() && settings.secrets.key.is_none() {
+        tracing::warn!(
+            "secrets.key is not set: other processes on this database cannot open what this one seals"
+        );
+    }
     let key = settings.secrets.key.as_ref().map(|key| SealingKey::parse(&key.0)).transpose();
     key.map_err(|error| Failure { exit: Exit::Usage, ..start_failure(&StartError::Seal(error)) })
 }
