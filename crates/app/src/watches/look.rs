@@ -28,6 +28,8 @@ const MAX_LISTED: usize = 100_000;
 const CHUNK: usize = 50;
 /// Tags of a repository that may come to nothing before a look is broken off.
 const MISSES: u32 = 3;
+/// Longest time of a look: a registry that answers ever so slowly must not keep others waiting.
+const MAX_TIME: Duration = Duration::from_secs(1800);
 /// Most characters of an error that are kept.
 const MAX_ERROR: usize = 1000;
 
@@ -61,6 +63,8 @@ enum LookError {
     Submit(#[from] SubmitError),
     #[error(transparent)]
     Reach(#[from] ReachError),
+    #[error("the look took longer than {} minutes", MAX_TIME.as_secs() / 60)]
+    Time,
 }
 
 impl LookError {
@@ -70,6 +74,7 @@ impl LookError {
             Self::Store(error) | Self::Reach(ReachError::Store(error)) => error.code(),
             Self::Submit(error) => error.code(),
             Self::Reach(ReachError::Seal(_)) => "credentials-unusable",
+            Self::Time => "watch-timeout",
         }
     }
 
@@ -110,6 +115,7 @@ pub(super) async fn look(service: &Service, turn: &WatchTurn) -> Result<Looked, 
         tokio::select! {
             ended = &mut look => ended,
             () = &mut keep => Err(StoreError::Lost.into()),
+            () = tokio::time::sleep(MAX_TIME) => Err(LookError::Time),
         }
     };
     if let Err(error) = ended {

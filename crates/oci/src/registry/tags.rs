@@ -17,6 +17,8 @@ use crate::{
 const PAGE_BYTES: u64 = 16 << 20;
 /// Most pages that are followed.
 const PAGES: usize = 10_000;
+/// Longest name that is kept, in bytes: that of a repository; tags are shorter.
+const NAME_BYTES: usize = 255;
 /// Most tags that are kept.
 const TAGS: usize = 1_000_000;
 
@@ -91,7 +93,8 @@ impl Registry {
                 what: format!("list of {}", subject.image),
                 why: "not the JSON expected".to_owned(),
             })?;
-            names.extend(page);
+            // What is longer is no name, and would only fill the memory.
+            names.extend(page.into_iter().filter(|name| name.len() <= NAME_BYTES));
             if names.len() > limit {
                 names.truncate(limit);
                 return Ok(Listed { names, complete: false });

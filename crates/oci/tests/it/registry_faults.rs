@@ -289,6 +289,14 @@ fn tags_over_many_pages() {
     scene.registry.fail(Fault::Pages(4));
     assert_eq!(tags().unwrap(), expected);
     assert_eq!(scene.registry.requests().len(), 7);
+    // As many as are wanted, and no page after them.
+    scene.registry.clear_requests();
+    let some = scene.runtime.block_on(registry.fetch_tags_up_to("team/app", 6)).unwrap();
+    assert_eq!((some.names.as_slice(), some.complete), (&expected[..6], false));
+    assert_eq!(scene.registry.requests().len(), 2);
+    // What is too long for a name is left out.
+    scene.registry.add("team/app", &"z".repeat(256), &published);
+    assert_eq!(tags().unwrap(), expected);
     let error = scene.runtime.block_on(registry.fetch_tags("team/none")).unwrap_err();
     assert_eq!(error.code(), "image-not-found");
 }
