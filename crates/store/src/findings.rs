@@ -340,7 +340,7 @@ impl Store {
         let found: Vec<(i64, String, String, i16)> = read!(self, c => {
             let mut query = QueryBuilder::new("select v.id, v.name, v.title, v.severity from vulnerability v where 1 = 1");
             if let Some(text) = text {
-                query.push(if lite { " and v.name like " } else { " and v.name ilike " }).push_bind(like_anywhere(text)).push(" escape '\\'");
+                query.push(if lite { " and v.name like " } else { " and v.name collate \"C\" ilike " }).push_bind(like_anywhere(text)).push(" escape '\\'");
             }
             if let Some(severity) = min_severity {
                 query.push(" and v.severity >= ").push_bind(severity_code(severity));
@@ -373,7 +373,8 @@ impl Store {
     ) -> Result<Vec<(String, String)>, StoreError> {
         let sql = self.sql(
             "select kind, name from package where name like $1 escape '\\' and name > $2 order by name, kind limit $3",
-            "select kind, name from package where name ilike $1 escape '\\' and name > $2 order by name, kind limit $3",
+            // By its bytes, which is several times as fast; names of packages differ in case by ASCII letters only.
+            "select kind, name from package where name collate \"C\" ilike $1 escape '\\' and name > $2 order by name, kind limit $3",
         );
         read_rows!(self, sql, like_anywhere(text), after.unwrap_or(""), i64::from(limit))
     }

@@ -91,7 +91,7 @@ fn read(
     };
     let inventory = scan::build_inventory(&image, &config).map_err(|error| match &error {
         _ if meter.is_stopped() => Ended::Dropped,
-        AcquireError::Layer { source, .. } => failure(source),
+        AcquireError::Layer { source, .. } => failure(service, source),
         AcquireError::Io { .. } => {
             Ended::Aborted(FailureReason::ScannerError, model::problem::explain(&error))
         }

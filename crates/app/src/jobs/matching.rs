@@ -82,7 +82,7 @@ pub(crate) async fn matching(service: &Service, job: &Claimed, meter: &Arc<Meter
     let needs = needs(&document.inventory);
     provide(service, job, meter, &needs).await?;
     meter.enter(Phase::Match);
-    let kept = service.spool.load_match(payload.inventory);
+    let kept: Option<Matched> = service.spool.load_match(payload.inventory);
     let (parts, matched) = {
         let service = service.clone();
         blocking(move || {

@@ -60,7 +60,7 @@ pub(crate) fn open(
         Some(file) => service.uploads().join(file).display().to_string(),
         None => source.to_owned(),
     };
-    match oci::open(&spec, &options).map_err(|error| failure(&error))? {
+    match oci::open(&spec, &options).map_err(|error| failure(service, &error))? {
         Opened::Image(image) => Ok(*image),
         Opened::Directory(_) => {
             let text = "it is a root file system, not an image".to_owned();
@@ -79,8 +79,10 @@ fn secret(service: &Service, job: &Claimed) -> Result<Option<PullSecret>, Ended>
 }
 
 /// How a job ends when its image cannot be had.
-pub(crate) fn failure(error: &OciError) -> Ended {
-    let text = model::problem::explain(error);
+pub(crate) fn failure(service: &Service, error: &OciError) -> Ended {
+    // Where uploads lie is nobody's business who asks for a scan.
+    let uploads = format!("{}/", service.uploads().display());
+    let text = model::problem::explain(error).replace(&uploads, "");
     let reason = error.failure_reason().parse().unwrap_or(model::FailureReason::Internal);
     if error.is_transient() { Ended::Aborted(reason, text) } else { Ended::Failed(reason, text) }
 }

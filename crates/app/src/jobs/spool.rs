@@ -1,4 +1,4 @@
-//! Results that the store refused, as files: a retry imports them.
+//! Results that the store refused, as files: a retry imports them. What they are is for those who keep them to know.
 
 use std::{
     fs,
@@ -6,9 +6,9 @@ use std::{
     path::PathBuf,
 };
 
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{identity::key, index::InventoryDocument, matching::Matched};
+use super::identity::key;
 
 /// A directory of results.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl Spool {
         self.dir.join(format!("report-of-inventory-{inventory}.json"))
     }
 
-    pub(crate) fn load_inventory(&self, digest: &str, analyzers: &str) -> Option<InventoryDocument> {
+    pub(crate) fn load_inventory<T: DeserializeOwned>(&self, digest: &str, analyzers: &str) -> Option<T> {
         load(&self.inventory_file(digest, analyzers))
     }
 
@@ -43,11 +43,11 @@ impl Spool {
         let _ = fs::remove_file(self.inventory_file(digest, analyzers));
     }
 
-    pub(crate) fn load_match(&self, inventory: i64) -> Option<Matched> {
+    pub(crate) fn load_match<T: DeserializeOwned>(&self, inventory: i64) -> Option<T> {
         load(&self.match_file(inventory))
     }
 
-    pub(crate) fn keep_match(&self, inventory: i64, matched: &Matched) -> io::Result<PathBuf> {
+    pub(crate) fn keep_match<T: Serialize>(&self, inventory: i64, matched: &T) -> io::Result<PathBuf> {
         self.keep(self.match_file(inventory), &serde_json::to_vec(matched)?)
     }
 

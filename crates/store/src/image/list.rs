@@ -155,7 +155,13 @@ macro_rules! push_filter {
                 $query.push(" and 1 = 0");
             }
             (None, Some(text)) if !text.is_empty() => {
-                $query.push(if $lite { " and i.reference like " } else { " and i.reference ilike " });
+                $query.push(match ($lite, text.chars().count() < 3) {
+                    (true, _) => " and i.reference like ",
+                    // No index finds so short a text: every reference is looked at, by its bytes, which is several
+                    // times as fast. References are ASCII.
+                    (false, true) => " and i.reference collate \"C\" ilike ",
+                    (false, false) => " and i.reference ilike ",
+                });
                 $query.push_bind(like_anywhere(text)).push(" escape '\\'");
             }
             _ => {}
