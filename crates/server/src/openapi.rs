@@ -25,6 +25,10 @@ use crate::problem;
         (name = "status", description = "Where an image's scan stands; waiting for its end"),
         (name = "scans", description = "Scans: asking for them, following them, their reports"),
         (name = "vulnerabilities", description = "Which images have a vulnerability or a package"),
+        (name = "schedules", description = "Scans of many images: once, or again and again"),
+        (name = "watches", description = "Repositories whose new tags are scanned, and what their registries tell"),
+        (name = "registries", description = "Registries with stored credentials"),
+        (name = "webhooks", description = "Who is told of what happens"),
         (name = "service", description = "The service's own state"),
         (name = "session", description = "Logging in, and who one is"),
         (name = "accounts", description = "Users, tokens, projects and their members"),
@@ -34,7 +38,9 @@ use crate::problem;
 pub(crate) struct Description;
 
 /// Paths that need nobody to be known.
-const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/api/portal/v1/openapi.json"];
+const OPEN: &[&str] = &["/healthz", "/readyz", "/metrics", "/api/portal/v1/openapi.json", NOTIFICATIONS];
+/// Where registries tell of pushes: nobody is known, but a secret of the watch is shown.
+const NOTIFICATIONS: &str = "/api/portal/v1/watches/{id}/notifications";
 
 /// Adds what is true of all operations.
 pub(crate) fn complete(api: &mut utoipa::openapi::OpenApi, version: &str) {
@@ -48,6 +54,9 @@ pub(crate) fn complete(api: &mut utoipa::openapi::OpenApi, version: &str) {
     let session =
         ApiKeyValue::with_description("lazaret_session", "A session of a browser, begun by logging in.");
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+    let told = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("lzn_...");
+    let told = told.description(Some("The secret of a watch, also as the password of basic authentication."));
+    components.add_security_scheme("watch", SecurityScheme::Http(told.build()));
     for (path, item) in &mut api.paths.paths {
         let open = OPEN.contains(&path.as_str());
         for (method, operation) in [
@@ -84,6 +93,7 @@ fn complete_one(operation: &mut Operation, open: bool, login: bool) {
     if !open {
         say("401", "Nobody is known by the request's token or cookie");
         say("403", "The caller's role is too small, or the request comes from another site");
+        say("429", "The account asks too much; `Retry-After` says when it may ask again");
         say("503", "The service is not ready; try again");
     }
     if path {

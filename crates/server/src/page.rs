@@ -51,6 +51,16 @@ pub(crate) fn decode<T: DeserializeOwned>(cursor: Option<&str>) -> Result<Option
     })
 }
 
+/// Where the page after this one begins: after its last item, when it is full.
+pub(crate) fn next<T, P: Serialize>(
+    found: &[T],
+    limit: u32,
+    position: impl FnOnce(&T) -> P,
+) -> Option<String> {
+    let full = u32::try_from(found.len()).is_ok_and(|count| count >= limit);
+    found.last().filter(|_| full).map(|last| encode(&position(last)))
+}
+
 /// A list that is at hand as a whole, cut into pages by position.
 pub(crate) fn cut<T>(items: Vec<T>, cursor: Option<&str>, limit: u32) -> Result<Page<T>, Problem> {
     let after: usize = decode(cursor)?.unwrap_or(0);

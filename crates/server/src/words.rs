@@ -1,6 +1,8 @@
 //! The stable words of `model` and its counts, as the description of the API shows them.
 
-use model::{Facets, FailureReason, JobClass, Phase, Role, ScanStatus, Severity, scan::ChangeReason};
+use model::{
+    Facets, FailureReason, JobClass, MessageKind, Phase, Role, ScanStatus, Severity, scan::ChangeReason,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -44,6 +46,7 @@ describe! {
     PhaseWord, Phase, "Phase", Phase::ALL;
     RoleWord, Role, "Role", Role::ALL;
     ChangeReasonWord, ChangeReason, "ChangeReason", ChangeReason::ALL;
+    MessageKindWord, MessageKind, "MessageKind", MessageKind::ALL;
     SeverityWord, Severity, "Severity", Severity::DESCENDING;
 }
 

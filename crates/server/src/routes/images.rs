@@ -10,7 +10,7 @@ use model::{
     Role, ScanStatus,
     scan::{StatusFacts, status_text},
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::{Image, ImageChange, ImageFilter, ImageOrder, Labels, ScanFilter};
 use utoipa::{IntoParams, ToSchema};
@@ -257,18 +257,13 @@ async fn with_environments(state: &AppState, image: Image) -> Result<ImageBody, 
 #[serde(deny_unknown_fields)]
 pub(super) struct ImagePatch {
     /// Whose it is; null takes the owner away.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "input::present")]
     #[schema(value_type = Option<String>, max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     owner: Option<Option<String>>,
     /// All labels.
     labels: Option<Labels>,
     /// Names of all environments.
     environments: Option<Vec<String>>,
-}
-
-/// Tells a null from an absent field.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
 }
 
 /// Changes owner, labels or environments.

@@ -7,6 +7,7 @@ use app::{
     clock,
 };
 use model::{Platform, Role};
+use serde::{Deserialize, Deserializer};
 use store::{Image, Micros, Scan};
 use uuid::Uuid;
 
@@ -93,6 +94,33 @@ pub(super) async fn project(
     };
     caller.may(needed, Some(project))?;
     Ok(project)
+}
+
+/// The project that something is for, or `None` for all of them, which takes an administrator.
+pub(super) async fn project_or_all(
+    state: &AppState,
+    caller: &Caller,
+    name: Option<&str>,
+    all: bool,
+) -> Result<Option<i64>, Problem> {
+    if !all {
+        return project(state, caller, name, Role::Operator).await.map(Some);
+    }
+    if name.is_some() {
+        let detail = "one project is named, and all of them";
+        return Err(Problem::invalid("project-and-all", detail, "Give either project or all_projects."));
+    }
+    caller.may(Role::Admin, None)?;
+    Ok(None)
+}
+
+/// Tells a null from an absent field.
+pub(super) fn present<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// An image record, for a caller with that role in its project.

@@ -4,22 +4,30 @@
 mod audit;
 mod content;
 mod database;
+mod deliveries;
 mod events;
 mod health;
 mod history;
 mod images;
 mod input;
 mod me;
+mod notifications;
 mod oidc;
 mod projects;
+mod registries;
 mod reports;
+mod scan_all;
 mod scans;
+mod schedules;
 mod status;
 mod submit;
 mod tokens;
+mod trend;
 mod uploads;
 mod users;
 mod vulnerabilities;
+mod watches;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -74,10 +82,32 @@ fn portal() -> OpenApiRouter<AppState> {
         .routes(routes!(projects::delete_project))
         .routes(routes!(projects::list_members))
         .routes(routes!(projects::set_member, projects::remove_member))
+        .routes(routes!(schedules::list_schedules, schedules::create_schedule))
+        .routes(routes!(schedules::show_schedule, schedules::change_schedule, schedules::delete_schedule))
+        .routes(routes!(scan_all::list_scan_alls, scan_all::start_scan_all))
+        .routes(routes!(scan_all::show_scan_all, scan_all::stop_scan_all))
+        .routes(routes!(watches::list_watches, watches::create_watch))
+        .routes(routes!(watches::show_watch, watches::change_watch, watches::delete_watch))
+        .routes(routes!(watches::hasten_watch))
+        .routes(routes!(registries::list_registries, registries::create_registry))
+        .routes(routes!(registries::show_registry, registries::change_registry, registries::delete_registry))
+        .routes(routes!(registries::try_registry))
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
+        .routes(routes!(webhooks::show_webhook, webhooks::change_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::show_delivery))
+        .routes(routes!(deliveries::redeliver))
+        .routes(routes!(trend::show_trend))
         .routes(routes!(audit::list_events))
         .routes(routes!(audit::export_events))
         .routes(routes!(audit::list_errors))
         .routes(routes!(audit::export_errors))
+}
+
+/// Routes of the API whose callers are no users: what they show stands in the handlers.
+fn told() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(notifications::take_notification))
 }
 
 /// Routes that need nobody to be known.
@@ -93,7 +123,7 @@ pub fn router(state: AppState) -> Router {
     let portal = portal().layer(from_fn_with_state(state.clone(), middleware::identified));
     let (router, mut api) = OpenApiRouter::with_openapi(openapi::Description::openapi())
         .merge(open())
-        .nest(BASE, portal)
+        .nest(BASE, portal.merge(told()))
         .split_for_parts();
     openapi::complete(&mut api, &state.settings.version);
     // Names, texts and numbers always serialize.

@@ -9,7 +9,7 @@ use app::{
         oidc::{Oidc, OidcConfig},
     },
     clock,
-    config::{AdvisoryConfig, QueueConfig, WorkerConfig},
+    config::{AdvisoryConfig, BackgroundConfig, QueueConfig, WorkerConfig},
 };
 use egress::{
     Body, ClientConfig, Method, RetryPolicy, StatusCode,
@@ -60,6 +60,18 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) max_upload: u64,
     pub(crate) oidc: Option<OidcConfig>,
+}
+
+/// What goes on in the background, at the pace of a test; webhooks may lead to loopback.
+fn quick() -> BackgroundConfig {
+    let mut config = BackgroundConfig::default();
+    let poll = Duration::from_millis(20);
+    config.notify.allow = vec!["127.0.0.0/8".parse().unwrap()];
+    config.notify.timeout = Duration::from_secs(5);
+    config.notify.poll = poll;
+    config.schedules.poll = poll;
+    config.watches.poll = poll;
+    config
 }
 
 impl World {
@@ -119,7 +131,7 @@ impl World {
             workers: WorkerConfig::default(),
             max_upload: self.max_upload,
             buckets: app::config::BucketConfig::default(),
-            background: app::config::BackgroundConfig::default(),
+            background: quick(),
         }
     }
 
@@ -137,7 +149,7 @@ impl World {
         let mut tasks = Vec::new();
         if works {
             tasks.push(tokio::spawn(app::jobs::worker::work(service.clone(), stop.subscribe())));
-            tasks.push(tokio::spawn(app::rematch::watch(service.clone(), stop.subscribe(), |_| {})));
+            tasks.push(tokio::spawn(app::background::run_all(service.clone(), stop.subscribe())));
         }
         // Who works when nobody does here: another process.
         let working = watch::Sender::new(true);
@@ -187,6 +199,20 @@ impl Running {
         self.accounts.create_user(&system, &order, clock::now()).await.unwrap();
         let order = TokenOrder { owner: Some(name), name: "test", role, project: None, expires_at: None };
         let made = self.accounts.create_token(&system, &order, clock::now()).await.unwrap();
+        self.client.with(&made.secret)
+    }
+
+    /// An operator of another project, called `other`, who sees no more than that one.
+    pub(crate) async fn stranger(&self) -> Client {
+        let (system, now) = (Caller::system("test"), clock::now());
+        let project = Some(self.accounts.create_project(&system, "other", now).await.unwrap().id);
+        let name = "stranger";
+        let order = UserOrder { name, email: None, role: Role::Operator, password: false };
+        self.accounts.create_user(&system, &order, now).await.unwrap();
+        self.accounts.set_member(&system, "other", name, Some(Role::Operator), now).await.unwrap();
+        let order =
+            TokenOrder { owner: Some(name), name: "test", role: Role::Operator, project, expires_at: None };
+        let made = self.accounts.create_token(&system, &order, now).await.unwrap();
         self.client.with(&made.secret)
     }
 
@@ -334,6 +360,38 @@ impl Client {
     pub(crate) async fn send(&self, method: Method, route: &str, body: &Value) -> Answer {
         let question = self.ask(method, route).header("content-type", "application/json");
         question.body(Body::Bytes(body.to_string().into())).send().await
+    }
+
+    pub(crate) async fn patch(&self, route: &str, body: &Value) -> Answer {
+        self.send(Method::PATCH, route, body).await
+    }
+
+    /// Asks until the answer is as it should be in the end.
+    pub(crate) async fn until(&self, route: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let asking = async {
+            loop {
+                last = self.get(route).await.is(200).json();
+                if fits(&last) {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, asking).await;
+        assert!(ended.is_ok(), "{route}: {last}");
+        last
+    }
+
+    /// Checks that none of these is there for them, whatever they want of it.
+    pub(crate) async fn is_kept_from(&self, routes: &[(Method, String)]) {
+        for (method, route) in routes {
+            let answer = match *method {
+                Method::PATCH => self.patch(route, &json!({})).await,
+                _ => self.ask(method.clone(), route).send().await,
+            };
+            answer.fails(404, "not-found");
+        }
     }
 
     pub(crate) async fn delete(&self, route: &str) -> Answer {
