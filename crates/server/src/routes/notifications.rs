@@ -29,7 +29,6 @@ use crate::{
 /// Who sends.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = NotificationSender)]
 pub(super) enum SenderWord {
     /// The registry of the distribution project.
     Distribution,
@@ -52,6 +51,7 @@ impl From<SenderWord> for Sender {
 #[into_params(parameter_in = Query)]
 pub(super) struct NotificationQuery {
     /// Who sends, and so what the body is like.
+    #[param(inline)]
     sender: SenderWord,
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn take_notification(
 
 /// The secret that a sender shows.
 fn presented(headers: &HeaderMap) -> Option<Secret> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim();
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let secret = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim().to_owned(),
         Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => {
