@@ -81,6 +81,15 @@ pub(crate) async fn identified(State(state): State<AppState>, request: Request, 
     let (mut parts, body) = request.into_parts();
     let found = auth::identify(&state, &parts).await;
     let caller = found.as_ref().ok().cloned();
+    if let (Some(limiter), Some(caller)) = (&state.limiter, &caller)
+        && let Err(wait) = limiter.take(&caller.name, clock::now())
+    {
+        let detail = format!("{} asks more than this service answers one account", caller.name);
+        let hint =
+            "Wait as long as Retry-After says; to follow scans, wait for them or read the event stream.";
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail, hint);
+        return problem.retry(Some(wait)).into_response();
+    }
     parts.extensions.insert(Identified(found));
     let response = next.run(Request::from_parts(parts, body)).await;
     if let (Some(caller), Some(problem)) = (caller, response.extensions().get::<Problem>())

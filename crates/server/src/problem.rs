@@ -122,7 +122,8 @@ impl Problem {
         self
     }
 
-    fn retry(mut self, after: Option<Duration>) -> Self {
+    /// Says when to come back.
+    pub(crate) fn retry(mut self, after: Option<Duration>) -> Self {
         self.retry_after = after;
         self
     }

@@ -1,14 +1,17 @@
 //! What every route shares.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use app::{
     Service,
-    accounts::{Accounts, oidc::Oidc},
+    accounts::{Accounts, RateLimiter, oidc::Oidc},
 };
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+
+/// Seconds of an account's rate that it may use up at once.
+const BURST: u32 = 5;
 
 /// How the routes behave: plain values, whoever read them.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Settings {
     pub upload_timeout: Duration,
     /// Largest body of a request that is no upload, in bytes.
     pub max_body: usize,
+    /// How many requests a second one account may make, for long; five times as many at once. `None` for any number.
+    pub rate: Option<NonZeroU32>,
 }
 
 impl Default for Settings {
@@ -36,6 +41,7 @@ impl Default for Settings {
             timeout: Duration::from_secs(60),
             upload_timeout: Duration::from_secs(3600),
             max_body: 1 << 20,
+            rate: None,
         }
     }
 }
@@ -51,6 +57,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Counts of what the routes did.
     pub metrics: Arc<Metrics>,
+    /// What an account has left of [`Settings::rate`].
+    pub(crate) limiter: Option<Arc<RateLimiter<String>>>,
     /// Logins through an OpenID Connect provider.
     pub oidc: Option<Arc<Oidc>>,
     /// Whether somebody works: false makes every status `not_ready`.
@@ -69,8 +77,12 @@ impl AppState {
         working: impl Fn() -> bool + Send + Sync + 'static,
         stop: watch::Receiver<bool>,
     ) -> Self {
+        let limiter = settings.rate.map(|rate| {
+            let every = Duration::from_secs(1) / rate.get();
+            Arc::new(RateLimiter::new(rate.get().saturating_mul(BURST), every))
+        });
         let (settings, metrics) = (Arc::new(settings), Arc::default());
-        Self { service, accounts, settings, metrics, oidc: None, working: Arc::new(working), stop }
+        Self { service, accounts, settings, metrics, limiter, oidc: None, working: Arc::new(working), stop }
     }
 
     pub(crate) fn is_working(&self) -> bool {

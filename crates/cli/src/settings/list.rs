@@ -89,6 +89,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "Directory of everything that the service keeps.",
     )
     .flag("--data"),
+    Setting::new(
+        "server.rate",
+        Kind::Number(0, 1_000_000),
+        Default::Is("100"),
+        "Requests a second that one account may make; five times as many at once. 0 for any number.",
+    ),
     Setting::new("server.listen", Kind::Socket, Default::Is("127.0.0.1:8080"), "Where the service answers.")
         .flag("--listen"),
     Setting::new(

@@ -138,6 +138,8 @@ group! {
     Server {
         /// Where it answers.
         listen: SocketAddr = "server.listen",
+        /// Requests a second that one account may make; 0 for any number.
+        rate: u32 = "server.rate",
         /// What the process does.
         role: Role = "server.role",
         /// Proxies whose `X-Forwarded-For` is believed.

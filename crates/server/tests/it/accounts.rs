@@ -221,3 +221,26 @@ async fn strangers_and_other_sites_are_kept_out() {
     assert!(locked.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{locked:?}");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_account_cannot_take_it_all() {
+    let mut world = World::new(kinds().remove(0)).await;
+    world.settings.rate = std::num::NonZeroU32::new(1);
+    let running = world.start(false).await;
+    let (greedy, other) =
+        (running.named("greedy", Role::Viewer).await, running.named("other", Role::Viewer).await);
+    let mut limited = None;
+    for _ in 0..100 {
+        let answer = greedy.get("me").await;
+        if answer.status.as_u16() != 200 {
+            limited = Some(answer);
+            break;
+        }
+    }
+    let limited = limited.unwrap();
+    assert!(limited.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds > 0), "{limited:?}");
+    limited.fails(429, "rate-limited");
+    other.get("me").await.is(200);
+    running.client.get("/healthz").await.is(200);
+    running.stop().await;
+}

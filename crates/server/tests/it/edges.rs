@@ -109,6 +109,7 @@ async fn an_archive_is_sent_and_scanned() {
         let scan = sent["scans"][0]["id"].as_str().unwrap();
         let told = client.get(&format!("scans/{scan}?wait=60s")).await.is(200).json();
         assert_eq!(told["reason"], "unsupported_image_type", "{told}");
+        assert!(!told.to_string().contains(world.dir.path().to_str().unwrap()), "{told}");
 
         let files = || std::fs::read_dir(world.data().join("uploads")).unwrap().count();
         let before = files();

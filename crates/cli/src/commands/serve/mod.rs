@@ -10,6 +10,7 @@ mod telemetry;
 use std::{
     fmt::Write as _,
     net::SocketAddr,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -125,6 +126,7 @@ impl Running {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 secure: public.is_some_and(|url| url.scheme() == "https"),
                 proxies: settings.server.proxies.clone(),
+                rate: NonZeroU32::new(settings.server.rate),
                 ..server::Settings::default()
             };
             parts.start_listener(routes, oidc, bound);
