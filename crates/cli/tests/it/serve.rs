@@ -15,9 +15,11 @@ use serde_json::{Value, json};
 use testkit::{
     docker_registry::Certificate,
     image::Published,
+    layer::Compression,
     oidc::OidcProvider,
     postgres::Postgres,
     registry::{Auth, TestRegistry},
+    write,
 };
 use tokio::runtime::Runtime;
 
@@ -62,6 +64,17 @@ fn a_report_outlives_the_service() {
     assert_eq!(severe.code, Some(1), "{severe:?}");
     let report = ask(&service, &["report", &image]);
     assert_eq!((report.code, report.findings()), (Some(0), FINDINGS.map(str::to_owned).to_vec()));
+    write::oci_archive(
+        &home.path("saved.tar"),
+        &[("1.4", &Published::from(&sample::image()))],
+        Compression::Gzip,
+    )
+    .unwrap();
+    let sent = ask(&service, &["submit", "--wait=60s", "oci-archive:saved.tar"]);
+    assert_eq!((sent.code, sent.err.as_str()), (Some(0), ""), "{sent:?}");
+    assert!(sent.out.starts_with("saved.tar: Scan completed\n"), "{sent:?}");
+    let none = ask(&service, &["submit", "docker-archive:nowhere.tar"]);
+    assert!(none.code == Some(2) && none.err.contains("error[archive-unreadable]"), "{none:?}");
     let images = ask(&service, &["images", "web"]);
     assert!(images.code == Some(0) && images.out.contains(&image), "{images:?}");
     let place = ask(&service, &["where", "CVE-2020-0001"]);

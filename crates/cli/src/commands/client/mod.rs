@@ -7,6 +7,7 @@ mod report;
 mod saved;
 mod status;
 mod submit;
+mod upload;
 
 use std::time::Duration;
 
@@ -175,14 +176,17 @@ impl Connection {
         accept: &'static str,
     ) -> Result<Answer, Failure> {
         let url = self.url(route, query)?;
-        let token = self.token.clone();
         self.answer(method, url, body, wait, |request| {
-            let request = request.header(ACCEPT, HeaderValue::from_static(accept));
-            match token {
-                Some(token) => request.header(AUTHORIZATION, token),
-                None => request,
-            }
+            self.signed(request.header(ACCEPT, HeaderValue::from_static(accept)))
         })
+    }
+
+    /// The request with the token of whose it is.
+    fn signed(&self, request: Request) -> Request {
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, token.clone()),
+            None => request,
+        }
     }
 
     /// Sends a request as somebody else than whose token this is: what makes it theirs, `more` adds.

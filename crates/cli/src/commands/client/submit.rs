@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use egress::Method;
 use model::Severity;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Connection, ServerArgs, parse_duration, status};
+use super::{Connection, ServerArgs, parse_duration, status, upload};
 use crate::{
     commands::print,
     exit::{Exit, Failure},
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// `lazaret submit`.
 #[derive(Debug, Args)]
 pub(crate) struct SubmitArgs {
-    /// Images to scan.
+    /// Images to scan: references, s3://BUCKET/KEY, or docker-archive:FILE and oci-archive:FILE, which are uploaded.
     #[arg(required = true)]
     pub(crate) images: Vec<String>,
     /// Wait for the end, at most so long (90s, 10m, 2h; 10 minutes when no time is given).
@@ -44,12 +44,12 @@ pub(crate) struct SubmitArgs {
     pub(crate) server: ServerArgs,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Submission {
     scans: Vec<Submitted>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Submitted {
     id: String,
     image: String,
@@ -60,15 +60,7 @@ struct Submitted {
 /// Asks for scans; waits for their ends when asked to.
 pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit, Failure> {
     let connection = Connection::open(&args.server)?;
-    let mut body = json!({ "images": args.images, "class": "pipeline" });
-    if let Some(platform) = &args.platform {
-        body["platform"] = json!(platform);
-    }
-    if let Some(project) = &args.project {
-        body["project"] = json!(project);
-    }
-    let answer = connection.send(Method::POST, "scans", &[], Some(body.to_string()), Duration::ZERO)?;
-    let submission: Submission = answer.value()?;
+    let submission = ask(&connection, args)?;
     let wait = match (args.wait, args.fail_on) {
         (Some(wait), _) => Some(wait.unwrap_or(PATIENCE)),
         (None, Some(_)) => Some(PATIENCE),
@@ -76,7 +68,7 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit, Failure> {
     };
     let Some(wait) = wait else {
         if args.json {
-            print(&format!("{}\n", String::from_utf8_lossy(&answer.body).trim_end()))?;
+            print(&format!("{}\n", json!(submission)))?;
         } else {
             for scan in &submission.scans {
                 let how = if scan.joined { "joins a scan under way" } else { "accepted" };
@@ -95,6 +87,33 @@ pub(crate) fn submit(args: &SubmitArgs) -> Result<Exit, Failure> {
         worst = graver(worst, exit);
     }
     Ok(worst)
+}
+
+/// Uploads the archives, and asks for all scans, in the order in which they were named.
+fn ask(connection: &Connection, args: &SubmitArgs) -> Result<Submission, Failure> {
+    let (mut asked, mut sent) = (Vec::new(), Vec::new());
+    let named: Vec<&String> = args.images.iter().filter(|image| upload::file_of(image).is_none()).collect();
+    let platform = args.platform.as_deref().map(|platform| ("platform", platform));
+    let project = args.project.as_deref().map(|project| ("project", project));
+    if !named.is_empty() {
+        let mut body = json!({ "images": named, "class": "pipeline" });
+        for (name, value) in platform.into_iter().chain(project) {
+            body[name] = json!(value);
+        }
+        let answer = connection.send(Method::POST, "scans", &[], Some(body.to_string()), Duration::ZERO)?;
+        asked = answer.value::<Submission>()?.scans;
+    }
+    let query: Vec<(&str, &str)> =
+        [("class", "pipeline")].into_iter().chain(platform).chain(project).collect();
+    for file in args.images.iter().filter_map(|image| upload::file_of(image)) {
+        sent.extend(upload::send(connection, file, &query)?.value::<Submission>()?.scans);
+    }
+    let (mut asked, mut sent) = (asked.into_iter(), sent.into_iter());
+    let scans = args
+        .images
+        .iter()
+        .filter_map(|image| if upload::file_of(image).is_some() { sent.next() } else { asked.next() });
+    Ok(Submission { scans: scans.collect() })
 }
 
 /// Of several images, the one that speaks most against going on: see docs/exit-codes.md.
