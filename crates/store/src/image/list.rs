@@ -125,7 +125,9 @@ macro_rules! push_filter {
             $query.push(" and i.registry = ").push_bind(registry.as_str());
         }
         if let Some(status) = $filter.status {
-            $query.push(" and i.status = ").push_bind(status.code());
+            // Most images are completed: SQLite must not gather and sort all of these, but follow the order.
+            let most = $lite && status == ScanStatus::Completed;
+            $query.push(if most { " and +i.status = " } else { " and i.status = " }).push_bind(status.code());
         }
         if let Some(severity) = $filter.min_severity {
             $query.push(" and i.risk >= ").push_bind(least_risk(severity));
@@ -134,10 +136,13 @@ macro_rules! push_filter {
             $query.push(" and i.fixable > 0");
         }
         if let Some(environment) = &$filter.environment {
-            $query
-                .push(" and i.id in (select m.image_id from image_environment m join environment e on e.id = m.environment_id where e.name = ")
-                .push_bind(environment.as_str())
-                .push(")");
+            // Where few projects are seen, SQLite begins with their images, not with all of the environment.
+            $query.push(if $lite && $scope.projects().is_some() {
+                " and exists (select 1 from image_environment m join environment e on e.id = m.environment_id where m.image_id = i.id and e.name = "
+            } else {
+                " and i.id in (select m.image_id from image_environment m join environment e on e.id = m.environment_id where e.name = "
+            });
+            $query.push_bind(environment.as_str()).push(")");
         }
         if let Some((name, value)) = &$filter.label {
             if $lite {
