@@ -36,7 +36,7 @@ fn check(analyzer: &dyn Analyzer, entry: &Entry<'_>, content: &[u8]) {
     let once = analyzer.observe(entry, Content::new(&mut &content[..], entry.size, u64::MAX));
     let spilled = analyzer.observe(entry, Content::new(&mut &content[..], entry.size, SPILL_ABOVE));
     assert_eq!(once, spilled, "the same bytes must tell the same, in memory or on disk");
-    let files = Files::new(vec![FileView { path: entry.path, observation: &once }]);
+    let files = Files::new(vec![FileView { path: entry.path, observation: &once, layer: None }]);
     let _ = analyzer.revisit(&files);
     analyzer.finish(&files, &mut Merged::default());
 }

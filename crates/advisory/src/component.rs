@@ -86,6 +86,9 @@ fn component(
             layer: None,
             owner: None,
             licences: Vec::new(),
+            licence: None,
+            digest: None,
+            requires: Vec::new(),
             ..package.clone()
         },
         distro: distro.filter(|_| package.kind.is_os()).cloned(),
@@ -116,6 +119,7 @@ fn key(component: &Component) -> [u8; 16] {
         source.map(|source| source.version.as_str()),
         package.module.as_deref(),
         package.vendor.as_deref(),
+        package.os.as_deref(),
         component.shard.as_deref(),
     ] {
         text(part);

@@ -58,6 +58,8 @@ pub enum Reason {
     Release,
     /// Packages of another package manager than the distribution's.
     Foreign,
+    /// No feed for packages of this kind.
+    Kind,
 }
 
 impl Reason {
@@ -67,6 +69,7 @@ impl Reason {
             Self::UnknownOs => "the operating system could not be told",
             Self::Distro => "no advisories are known to lazaret for this distribution",
             Self::Release => "the image does not say which release of its distribution it is",
+            Self::Kind => "no advisories are known to lazaret for packages of this kind",
             Self::Foreign => "the packages are not of the distribution's own kind",
         }
     }
@@ -117,6 +120,14 @@ pub fn need(kind: PackageKind, distro: Option<&Distro>) -> Result<Need, Reason> 
     let ecosystem = match kind {
         PackageKind::Pypi => "PyPI".to_owned(),
         PackageKind::Npm => "npm".to_owned(),
+        PackageKind::Golang => "Go".to_owned(),
+        PackageKind::Cargo => "crates.io".to_owned(),
+        PackageKind::Maven => "Maven".to_owned(),
+        PackageKind::Gem => "RubyGems".to_owned(),
+        PackageKind::Nuget => "NuGet".to_owned(),
+        PackageKind::Composer => "Packagist".to_owned(),
+        PackageKind::Bitnami => "Bitnami".to_owned(),
+        PackageKind::Conda | PackageKind::Generic | PackageKind::Alpm => return Err(Reason::Kind),
         PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm => {
             let distro = distro.filter(|distro| !distro.id.is_empty()).ok_or(Reason::UnknownOs)?;
             ecosystem_of(distro)?

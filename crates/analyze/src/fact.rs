@@ -12,7 +12,7 @@ pub enum Fact {
     /// The file names the distribution.
     Distro(Distro),
     /// The file records an installed package. `path`, `layer` and `owner` are unset.
-    Package(Package),
+    Package(Box<Package>),
     /// The named package owns these files (relative to the root): only paths that language analyzers want.
     Owns {
         /// Package name.
@@ -26,6 +26,12 @@ pub enum Fact {
     Bytes(Vec<u8>),
 }
 
+impl From<Package> for Fact {
+    fn from(package: Package) -> Self {
+        Self::Package(Box::new(package))
+    }
+}
+
 impl Fact {
     fn heap_bytes(&self) -> usize {
         let texts = |list: &[String]| list.iter().map(|text| size_of::<String>() + text.len()).sum::<usize>();
@@ -35,8 +41,11 @@ impl Fact {
             Self::Package(package) => {
                 let source =
                     package.source.as_ref().map_or(0, |source| source.name.len() + source.version.len());
-                let texts = texts(&package.licences);
-                let more = text(&package.arch) + text(&package.module) + text(&package.vendor);
+                let texts = texts(&package.licences) + texts(&package.requires);
+                let more = [&package.arch, &package.os, &package.module, &package.vendor, &package.digest]
+                    .into_iter()
+                    .map(text)
+                    .sum::<usize>();
                 package.name.len() + package.version.len() + source + texts + more
             }
             Self::Owns { package, paths } => package.len() + texts(paths),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use model::{Distro, Package, Problem};
+use model::{Distro, FileFinding, LicenceFile, Package, Problem, Secret};
 
 use crate::fact::{Fact, Observation};
 
@@ -13,6 +13,8 @@ pub struct FileView<'a> {
     pub path: &'a str,
     /// What was observed.
     pub observation: &'a Observation,
+    /// Index of the layer that its content lies in, 0 = lowest; `None` without layers.
+    pub layer: Option<u32>,
 }
 
 /// The visible files of one analyzer, sorted by path.
@@ -49,7 +51,7 @@ impl<'a> Files<'a> {
     /// The packages of all files, each with its `path` set to the file that records it.
     pub fn packages(&self) -> impl Iterator<Item = Package> + '_ {
         self.facts().filter_map(|(path, fact)| match fact {
-            Fact::Package(package) => Some(Package { path: path.to_owned(), ..package.clone() }),
+            Fact::Package(package) => Some(Package { path: path.to_owned(), ..(**package).clone() }),
             _ => None,
         })
     }
@@ -74,6 +76,12 @@ pub struct Merged {
     pub packages: Vec<Package>,
     /// Path of a file (no leading slash) to the operating system package that owns it.
     pub owned: BTreeMap<String, String>,
+    /// Passwords, keys and tokens.
+    pub secrets: Vec<Secret>,
+    /// Files that hold the text of a licence.
+    pub licence_files: Vec<LicenceFile>,
+    /// What is to be said of files and directories.
+    pub files: Vec<FileFinding>,
     /// Problems of the merge, beyond those of single files.
     pub problems: Vec<Problem>,
 }
@@ -89,7 +97,7 @@ impl Merged {
         for (path, fact) in files.facts() {
             match fact {
                 Fact::Package(package) if seen.insert((&package.name, &package.version, &package.arch)) => {
-                    self.packages.push(Package { path: path.to_owned(), ..package.clone() });
+                    self.packages.push(Package { path: path.to_owned(), ..(**package).clone() });
                 }
                 Fact::Owns { package, paths } => {
                     for path in paths {

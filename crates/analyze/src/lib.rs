@@ -19,6 +19,8 @@ mod hostile;
 #[cfg(test)]
 mod registration;
 
+use model::ScanType;
+
 pub use content::{Blob, Content};
 pub use fact::{Fact, Observation};
 pub use files::{FileView, Files, Merged};
@@ -75,6 +77,17 @@ pub trait Analyzer: Send + Sync {
     /// To be raised with every change of what [`Analyzer::observe`] yields: cached layers are then read anew.
     fn version(&self) -> u32;
 
+    /// The scan type that it works for. Those of [`ScanType::Sbom`] read packages and always run.
+    fn scan_type(&self) -> ScanType {
+        ScanType::Sbom
+    }
+
+    /// A hash of the rules and options that [`Analyzer::observe`] goes by beside its version, so that layers
+    /// are read anew when a user changes them.
+    fn fingerprint(&self) -> u64 {
+        0
+    }
+
     /// Well-known paths that are followed when they, or their directories, are links.
     fn anchors(&self) -> &'static [&'static str] {
         &[]
@@ -100,7 +113,7 @@ pub trait Analyzer: Send + Sync {
     fn finish(&self, files: &Files<'_>, merged: &mut Merged);
 }
 
-/// Every analyzer. The order is the order of `finish`: the distro first, then what the distro owns.
+/// Every analyzer of packages. The order is the order of `finish`: the distro first, then what the distro owns.
 pub static ANALYZERS: &[&dyn Analyzer] = &[
     &os::distro::DistroAnalyzer,
     &os::dpkg::DpkgAnalyzer,

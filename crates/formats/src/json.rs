@@ -353,6 +353,7 @@ mod tests {
                 }],
                 packages: vec![openssl],
                 problems: Vec::new(),
+                ..Inventory::default()
             },
             findings: vec![finding],
             coverage: vec![Coverage {

@@ -9,8 +9,10 @@ pub mod component;
 pub mod digest;
 pub mod distro;
 pub mod facets;
+pub mod file_finding;
 pub mod finding;
 pub mod inventory;
+pub mod licence;
 pub mod limits;
 pub mod package;
 pub mod platform;
@@ -19,6 +21,8 @@ pub mod purl;
 pub mod reference;
 pub mod report;
 pub mod scan;
+pub mod scan_type;
+pub mod secret;
 pub mod severity;
 
 pub use advisory::Advisory;
@@ -26,8 +30,10 @@ pub use component::Component;
 pub use digest::Digest;
 pub use distro::Distro;
 pub use facets::Facets;
+pub use file_finding::FileFinding;
 pub use finding::Finding;
 pub use inventory::{Inventory, Layer};
+pub use licence::{LicenceCategory, LicenceFile, LicenceFinding};
 pub use limits::Limits;
 pub use package::{Package, PackageKind};
 pub use platform::Platform;
@@ -37,4 +43,6 @@ pub use report::Report;
 pub use scan::{
     ChangeReason, FailureReason, JobClass, JobKind, MessageKind, Phase, Role, ScanProgress, ScanStatus,
 };
+pub use scan_type::ScanType;
+pub use secret::{Place, Secret};
 pub use severity::Severity;

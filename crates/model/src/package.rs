@@ -16,6 +16,26 @@ pub enum PackageKind {
     Pypi,
     /// Node.js packages.
     Npm,
+    /// Go modules, as build information of binaries and go.mod name them; the standard library is `stdlib`.
+    Golang,
+    /// Rust crates.
+    Cargo,
+    /// Java artifacts; named `group:artifact`, or `artifact` where the group is not known.
+    Maven,
+    /// Ruby gems.
+    Gem,
+    /// .NET packages.
+    Nuget,
+    /// PHP packages, named `vendor/name`.
+    Composer,
+    /// Conda packages.
+    Conda,
+    /// Arch Linux's pacman.
+    Alpm,
+    /// Bitnami's builds of upstream software.
+    Bitnami,
+    /// A program that no package manager installed, told by its version strings.
+    Generic,
 }
 
 impl PackageKind {
@@ -27,12 +47,22 @@ impl PackageKind {
             Self::Rpm => "rpm",
             Self::Pypi => "pypi",
             Self::Npm => "npm",
+            Self::Golang => "golang",
+            Self::Cargo => "cargo",
+            Self::Maven => "maven",
+            Self::Gem => "gem",
+            Self::Nuget => "nuget",
+            Self::Composer => "composer",
+            Self::Conda => "conda",
+            Self::Alpm => "alpm",
+            Self::Bitnami => "bitnami",
+            Self::Generic => "generic",
         }
     }
 
     /// True for the packages of the operating system itself, whose advisories are the distro's.
     pub const fn is_os(self) -> bool {
-        matches!(self, Self::Deb | Self::Apk | Self::Rpm)
+        matches!(self, Self::Deb | Self::Apk | Self::Rpm | Self::Alpm)
     }
 }
 
@@ -61,8 +91,16 @@ pub struct Package {
     pub arch: Option<String>,
     /// What it was built from, when recorded.
     pub source: Option<SourcePackage>,
+    /// The operating system that it was built for, where the record says (`GOOS` names: `linux`, `windows`).
+    pub os: Option<String>,
     /// Licences as recorded, verbatim.
     pub licences: Vec<String>,
+    /// The same as one SPDX licence expression (SPDX 2.3 annex D), where they could be understood.
+    pub licence: Option<String>,
+    /// Digest of the file that is the package, `sha1:HEX` or `sha256:HEX`, where there is one such file.
+    pub digest: Option<String>,
+    /// Names of the packages that it needs, as its record writes them, without version conditions.
+    pub requires: Vec<String>,
     /// rpm module `name:stream`.
     pub module: Option<String>,
     /// Who built it (rpm `VENDOR`, deb and apk `Maintainer`), where that tells distro packages from others.
@@ -86,7 +124,11 @@ impl Package {
             epoch: None,
             arch: None,
             source: None,
+            os: None,
             licences: Vec::new(),
+            licence: None,
+            digest: None,
+            requires: Vec::new(),
             module: None,
             vendor: None,
             path: String::new(),

@@ -26,7 +26,7 @@ fn encode(package: &Package, distro: Option<&Distro>) -> Option<String> {
     let mut qualifiers: Vec<(&str, String)> = Vec::new();
     let mut version = package.version.clone();
     match package.kind {
-        PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm => {
+        PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm | PackageKind::Alpm => {
             namespace = distro.map(|d| d.id.clone()).filter(|id| !id.is_empty());
             if let Some(arch) = &package.arch {
                 qualifiers.push(("arch", arch.clone()));
@@ -56,6 +56,24 @@ fn encode(package: &Package, distro: Option<&Distro>) -> Option<String> {
                 name = rest.to_owned();
             }
         }
+        PackageKind::Golang | PackageKind::Composer => {
+            if let Some((path, last)) = package.name.rsplit_once('/') {
+                namespace = Some(path.to_owned());
+                name = last.to_owned();
+            }
+        }
+        PackageKind::Maven => {
+            if let Some((group, artifact)) = package.name.split_once(':') {
+                namespace = Some(group.to_owned());
+                name = artifact.to_owned();
+            }
+        }
+        PackageKind::Cargo
+        | PackageKind::Gem
+        | PackageKind::Nuget
+        | PackageKind::Conda
+        | PackageKind::Bitnami
+        | PackageKind::Generic => {}
     }
     let mut purl = PackageUrl::new(package.kind.as_str().to_owned(), name).ok()?;
     if let Some(namespace) = namespace {
@@ -107,6 +125,10 @@ mod tests {
         assert_eq!(build(&package, None), "pkg:rpm/bind-libs@9.11.13-3.el8?epoch=32");
         let package = Package::new(PackageKind::Npm, "@babel/core", "7.0.0");
         assert_eq!(build(&package, None), "pkg:npm/%40babel/core@7.0.0");
+        let package = Package::new(PackageKind::Golang, "golang.org/x/net", "v0.1.0");
+        assert_eq!(build(&package, None), "pkg:golang/golang.org/x/net@v0.1.0");
+        let package = Package::new(PackageKind::Maven, "org.slf4j:slf4j-api", "1.7.36");
+        assert_eq!(build(&package, None), "pkg:maven/org.slf4j/slf4j-api@1.7.36");
         let package = Package::new(PackageKind::Pypi, "Zope.Interface", "5.0");
         assert_eq!(build(&package, None), "pkg:pypi/zope-interface@5.0");
     }

@@ -55,6 +55,7 @@ impl CacheKey {
         for analyzer in analyzers {
             add(analyzer.name().as_bytes());
             add(&analyzer.version().to_le_bytes());
+            add(&analyzer.fingerprint().to_le_bytes());
         }
         for limit in [
             limits.layer_bytes,
@@ -167,7 +168,7 @@ fn error(action: &'static str, path: &Path, source: io::Error) -> CacheError {
 
 #[cfg(test)]
 mod tests {
-    use analyze::{ANALYZERS, Fact, Observation};
+    use analyze::{ANALYZERS, Observation};
     use model::{Package, PackageKind};
 
     use super::*;
@@ -182,7 +183,7 @@ mod tests {
             index.push(format!("usr/share/{number}").as_bytes(), IndexKind::File, b"");
         }
         let package = Package::new(PackageKind::Deb, "bash", "5.2-1");
-        let observation = Observation { facts: vec![Fact::Package(package)], problems: Vec::new() };
+        let observation = Observation { facts: vec![package.into()], problems: Vec::new() };
         let kept = Kept { ordinal: 0, analyzer: 1, name: "0".into(), observation };
         LayerRecord { index: index.finish(), kept: vec![kept], problems: Vec::new() }
     }

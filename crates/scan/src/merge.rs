@@ -12,7 +12,7 @@ mod links;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use analyze::{Analyzer, FileView, Files, Merged, Observation, Want};
-use model::{Inventory, Layer, Limits, Package, Problem, ProblemCode};
+use model::{Inventory, Layer, Limits, Package, Problem, ProblemCode, ScanType};
 
 use crate::{
     pass::{FileFacts, push_problem},
@@ -79,7 +79,8 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
         let mine: Vec<&View> = views.iter().filter(|view| view.analyzer == number).collect();
         let files = |()| {
             let shown = mine.iter().filter_map(|view| {
-                observed(view).map(|observation| FileView { path: &view.path, observation })
+                let layer = whiteouts.then(|| view.content.layer.into());
+                observed(view).map(|observation| FileView { path: &view.path, observation, layer })
             });
             Files::new(shown.collect())
         };
@@ -97,7 +98,7 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
         analyzer.finish(&first.with_raw(raw), &mut merged);
     }
 
-    let mut packages = merged.packages;
+    let mut packages = std::mem::take(&mut merged.packages);
     attribute::owners(&mut tree, &merged.owned, &mut packages);
     if whiteouts {
         attribute::layers(&tree, &views, records, &extra, &mut packages);
@@ -106,7 +107,7 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     if tree.is_exhausted() {
         push_problem(&mut problems, Problem::new(ProblemCode::LayerLimit, ApplyError::Work.to_string()));
     }
-    for problem in merged.problems {
+    for problem in std::mem::take(&mut merged.problems) {
         push_problem(&mut problems, problem);
     }
     packages.sort();
@@ -114,7 +115,16 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     say_what_is_missing(merged.distro.as_ref(), &packages, &mut problems);
     problems.sort();
     problems.dedup();
-    Inventory { distro: merged.distro, layers, packages, problems }
+    let Merged { distro, mut secrets, mut licence_files, mut files, .. } = merged;
+    secrets.sort();
+    secrets.dedup();
+    licence_files.sort();
+    licence_files.dedup();
+    files.sort();
+    files.dedup();
+    let types = analyzers.iter().map(|analyzer| analyzer.scan_type());
+    let looked_for = types.filter(|kind| *kind != ScanType::Sbom).collect();
+    Inventory { distro, layers, packages, looked_for, secrets, licence_files, files, problems }
 }
 
 fn build_tree(

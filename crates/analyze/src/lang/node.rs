@@ -12,7 +12,7 @@ use std::fmt;
 use model::{Package, PackageKind};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{Analyzer, Content, Entry, Fact, Files, Merged, Observation, Want, text};
+use crate::{Analyzer, Content, Entry, Files, Merged, Observation, Want, text};
 
 /// Largest manifest that is read, in bytes.
 const MANIFEST_MAX: u64 = 4 << 20;
@@ -93,7 +93,7 @@ pub fn parse(bytes: &[u8]) -> Observation {
             };
             let mut package = Package::new(PackageKind::Npm, name, version);
             package.licences = licences;
-            observation.facts.push(Fact::Package(package));
+            observation.facts.push(package.into());
         }
         Ok(_) => {}
     }
@@ -266,6 +266,7 @@ impl<'de> Visitor<'de> for TextsVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Fact;
     use crate::hostile;
 
     const MANIFEST: &[u8] = include_bytes!("../../testdata/node/package.json");
@@ -323,7 +324,7 @@ mod tests {
             ..Package::new(PackageKind::Npm, "@quay/lantern", "2.4.1-rc.1+build.5")
         };
         let observation = parse(MANIFEST);
-        assert_eq!(observation.facts, [Fact::Package(expected)]);
+        assert_eq!(observation.facts, [Fact::from(expected)]);
         assert_eq!(observation.problems, []);
     }
 

@@ -16,7 +16,7 @@ use std::io::Read as _;
 use model::{Package, PackageKind};
 
 use crate::{
-    Analyzer, Content, Entry, Fact, Files, Merged, Observation, Want,
+    Analyzer, Content, Entry, Files, Merged, Observation, Want,
     header::{self, Line},
     text,
 };
@@ -90,7 +90,7 @@ pub fn parse(bytes: &[u8]) -> Observation {
         (Some(name), Some(version)) => {
             let mut package = Package::new(PackageKind::Pypi, name, version);
             package.licences = fields.licences();
-            observation.facts.push(Fact::Package(package));
+            observation.facts.push(package.into());
         }
         _ => observation.add_corrupt("the metadata has no usable name and version"),
     }
@@ -190,7 +190,7 @@ mod tests {
     fn check(input: &[u8], name: &str, version: &str, licences: &[&str]) {
         let mut package = Package::new(PackageKind::Pypi, name, version);
         package.licences = licences.iter().map(|&l| l.to_owned()).collect();
-        let expected = Observation { facts: vec![Fact::Package(package)], problems: Vec::new() };
+        let expected = Observation { facts: vec![package.into()], problems: Vec::new() };
         assert_eq!(parse(input), expected, "{}", String::from_utf8_lossy(input));
     }
 

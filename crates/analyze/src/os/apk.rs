@@ -161,7 +161,7 @@ impl Database {
             .and_then(text::token)
             .map(|name| SourcePackage { name, version: package.version.clone() });
         let owner = package.name.clone();
-        self.observation.facts.push(Fact::Package(package));
+        self.observation.facts.push(package.into());
         if !record.owned.is_empty() {
             self.observation.facts.push(Fact::Owns { package: owner, paths: record.owned });
         }
@@ -232,8 +232,8 @@ mod tests {
             ..Package::new(PackageKind::Apk, ".build-deps", "20240101.120000")
         };
         let expected = [
-            Fact::Package(lamp),
-            Fact::Package(six),
+            Fact::from(lamp),
+            Fact::from(six),
             Fact::Owns {
                 package: "py3-six".to_owned(),
                 paths: vec![
@@ -241,7 +241,7 @@ mod tests {
                     "usr/lib/node_modules/six/package.json".to_owned(),
                 ],
             },
-            Fact::Package(virtual_package),
+            Fact::from(virtual_package),
         ];
         let observation = parse(INSTALLED);
         assert_eq!(observation.facts, expected);
@@ -302,8 +302,9 @@ mod tests {
     #[test]
     fn finishes_with_each_package_once() {
         let observation = parse(INSTALLED);
-        let files =
-            Files::new(DATABASES.iter().map(|&path| FileView { path, observation: &observation }).collect());
+        let files = Files::new(
+            DATABASES.iter().map(|&path| FileView { path, observation: &observation, layer: None }).collect(),
+        );
         let mut merged = Merged::default();
         ApkAnalyzer.finish(&files, &mut merged);
         assert_eq!(merged.packages.len(), 3);

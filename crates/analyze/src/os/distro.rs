@@ -267,7 +267,10 @@ mod tests {
                 (*path, DistroAnalyzer.observe(&hostile::entry(path), content))
             })
             .collect();
-        let views = observations.iter().map(|(path, observation)| FileView { path, observation }).collect();
+        let views = observations
+            .iter()
+            .map(|(path, observation)| FileView { path, observation, layer: None })
+            .collect();
         let mut merged = Merged::default();
         DistroAnalyzer.finish(&Files::new(views), &mut merged);
         merged

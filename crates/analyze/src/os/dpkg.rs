@@ -229,7 +229,7 @@ impl Database {
             self.too_many = true;
             return;
         }
-        self.observation.facts.push(Fact::Package(package));
+        self.observation.facts.push(package.into());
     }
 
     fn into_observation(self, bytes: &[u8]) -> Observation {
@@ -303,7 +303,7 @@ mod tests {
             deb("held", "2:3-1", "i386", ("held", "2:3-1")),
         ];
         let observation = parse(STATUS_FILE);
-        assert_eq!(observation.facts, expected.map(Fact::Package));
+        assert_eq!(observation.facts, expected.map(Fact::from));
         assert_eq!(observation.problems, []);
     }
 
@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn reads_distroless_parts_and_lists() {
         let expected = deb("libtide1", "0.9-3", "amd64", ("tide", "0.9-3"));
-        assert_eq!(parse(STATUS_D).facts, [Fact::Package(expected)]);
+        assert_eq!(parse(STATUS_D).facts, [Fact::from(expected)]);
         let owns = |package: &str, paths: &[&str]| Fact::Owns {
             package: package.to_owned(),
             paths: paths.iter().map(|&path| path.to_owned()).collect(),
@@ -386,7 +386,8 @@ mod tests {
             let content = Content::new(&mut bytes, size, 1 << 20);
             observations.push((path, DpkgAnalyzer.observe(&hostile::entry(path), content)));
         }
-        let views = observations.iter().map(|(path, observation)| FileView { path, observation }).collect();
+        let views = observations.iter();
+        let views = views.map(|(path, observation)| FileView { path, observation, layer: None }).collect();
         let mut merged = Merged::default();
         DpkgAnalyzer.finish(&Files::new(views), &mut merged);
         let found: Vec<_> = merged.packages.iter().map(|p| (p.name.as_str(), p.path.as_str())).collect();

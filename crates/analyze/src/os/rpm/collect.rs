@@ -95,7 +95,7 @@ impl Collector {
         }
         let package = package(&header).ok_or(Damage::Malformed("a header names no package"))?;
         let name = package.name.clone();
-        self.facts.push(Fact::Package(package));
+        self.facts.push(package.into());
         let paths = self.owned_paths(&header);
         if !paths.is_empty() {
             self.facts.push(Fact::Owns { package: name, paths });

@@ -8,11 +8,7 @@
 use model::{Package, PackageKind, Problem, ProblemCode};
 
 use super::collect::{full_version, source_package};
-use crate::{
-    fact::{Fact, Observation},
-    os::PACKAGES_MAX,
-    text,
-};
+use crate::{fact::Observation, os::PACKAGES_MAX, text};
 
 /// Reads the whole file. Lines that name no package become one problem.
 pub fn parse(bytes: &[u8]) -> Observation {
@@ -26,7 +22,7 @@ pub fn parse(bytes: &[u8]) -> Observation {
         }
         match package(line) {
             Some(package) if package.name == "gpg-pubkey" => {}
-            Some(package) => observation.facts.push(Fact::Package(package)),
+            Some(package) => observation.facts.push(package.into()),
             None => bad += 1,
         }
     }
@@ -65,6 +61,7 @@ fn package(line: &[u8]) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Fact;
 
     #[test]
     fn lines_become_packages() {
@@ -78,7 +75,7 @@ mod tests {
         let packages: Vec<&Package> = observation
             .facts
             .iter()
-            .map(|fact| if let Fact::Package(p) = fact { p } else { panic!("{fact:?}") })
+            .map(|fact| if let Fact::Package(p) = fact { &**p } else { panic!("{fact:?}") })
             .collect();
         assert_eq!(packages.len(), 3);
         assert_eq!(packages[0].version, "2.0-12.cm2");

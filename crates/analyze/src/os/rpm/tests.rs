@@ -36,7 +36,7 @@ fn parse_bytes(bytes: &[u8], log: Option<&[u8]>) -> Observation {
 
 fn packages(observation: &Observation) -> Vec<&Package> {
     let facts = observation.facts.iter();
-    facts.filter_map(|fact| if let Fact::Package(package) = fact { Some(package) } else { None }).collect()
+    facts.filter_map(|fact| if let Fact::Package(package) = fact { Some(&**package) } else { None }).collect()
 }
 
 fn names(observation: &Observation) -> Vec<&str> {

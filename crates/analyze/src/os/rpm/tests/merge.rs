@@ -22,7 +22,8 @@ fn observe(path: &str, bytes: &[u8]) -> Observation {
 fn finish(files: &[(&str, &[u8])], raw: impl Fn(&str) -> bool) -> Merged {
     let observed: Vec<(&str, Observation)> =
         files.iter().map(|(path, bytes)| (*path, observe(path, bytes))).collect();
-    let views = observed.iter().map(|(path, observation)| FileView { path, observation }).collect();
+    let views =
+        observed.iter().map(|(path, observation)| FileView { path, observation, layer: None }).collect();
     let files_view = Files::new(views);
     let mut again = BTreeMap::new();
     for path in RpmAnalyzer.revisit(&files_view) {
