@@ -19,6 +19,8 @@ mod hostile;
 #[cfg(test)]
 mod registration;
 
+use std::collections::BTreeSet;
+
 use model::ScanType;
 
 pub use content::{Blob, Content};
@@ -122,3 +124,12 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &lang::python::PythonAnalyzer,
     &lang::node::NodeAnalyzer,
 ];
+
+/// Every analyzer of the other scan types: run when their type is asked for.
+pub static CHECKS: &[&dyn Analyzer] = &[];
+
+/// The analyzers that these scan types need: those of packages always, since other checks ask who owns a file.
+pub fn chosen(types: &BTreeSet<ScanType>) -> Vec<&'static dyn Analyzer> {
+    let checks = CHECKS.iter().filter(|check| types.contains(&check.scan_type()));
+    ANALYZERS.iter().chain(checks).copied().collect()
+}

@@ -113,5 +113,7 @@ fn assemble(
     findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| a.package.cmp(&b.package)).then_with(|| a.id.cmp(&b.id))
     });
-    Report { image, inventory, findings, coverage: body.coverage, problems: body.problems }
+    let mut types = inventory.looked_for.clone();
+    types.extend([model::ScanType::Sbom, model::ScanType::Vulnerability]);
+    Report { image, types, inventory, findings, coverage: body.coverage, problems: body.problems }
 }

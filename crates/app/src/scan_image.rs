@@ -1,11 +1,13 @@
 //! "Scan this image": open it, read its inventory, get the advisories it needs, match, report.
 
+use std::collections::BTreeSet;
+
 use advisory::{
     database::Database,
     matcher::ShardSet,
     need::{Needs, needs},
 };
-use model::{Limits, Problem, Report, report::ImageFacts};
+use model::{Limits, Problem, Report, ScanType, report::ImageFacts};
 use oci::{LayerStore as _, OciError, OpenOptions, Opened};
 use scan::{AcquireError, EngineConfig, LayerCache, Progress, directory::DirectoryError};
 
@@ -13,6 +15,8 @@ use scan::{AcquireError, EngineConfig, LayerCache, Progress, directory::Director
 pub struct ScanRequest<'a> {
     /// The image as a user names it.
     pub image: &'a str,
+    /// What to look for.
+    pub types: &'a BTreeSet<ScanType>,
     /// How to reach it.
     pub open: &'a OpenOptions,
     /// Bounds of the scan.
@@ -74,8 +78,9 @@ pub fn scan_image(
     database: &Database,
     provide: &mut dyn FnMut(&Needs) -> Vec<Problem>,
 ) -> Result<Report, ScanError> {
+    let analyzers = analyze::chosen(request.types);
     let config = EngineConfig {
-        analyzers: analyze::ANALYZERS,
+        analyzers: &analyzers,
         limits: request.limits,
         cache: request.cache,
         threads: request.threads,
@@ -97,6 +102,9 @@ pub fn scan_image(
             (facts, scan::directory::build_inventory(&directory, &config)?)
         }
     };
+    if !request.types.contains(&ScanType::Vulnerability) {
+        return Ok(scan::report::build_unmatched(facts, inventory));
+    }
     let needs = needs(&inventory);
     let problems = provide(&needs);
     let shards = ShardSet::open(database, &needs);

@@ -1,10 +1,10 @@
 //! What may be typed. Nothing here reads a file or the network; [`crate::commands`] gives it meaning.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use egress::Url;
-use model::{Platform, Severity};
+use model::{Platform, ScanType, Severity, scan_type::ScanTypeError};
 
 use crate::{
     commands::{client, user::UserCommand},
@@ -100,6 +100,9 @@ pub(crate) struct ScanArgs {
     /// Which image of an index: os/architecture[/variant]. Default: linux on this machine's architecture.
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<Platform>,
+    /// What to look for, separated by commas: vulnerability (vuln), sbom, secret, license, filesystem (fs), all.
+    #[arg(long, value_name = "TYPES", value_parser = parse_types, default_value = "vulnerability")]
+    pub(crate) types: ScanTypes,
     /// How to write the report.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -137,6 +140,23 @@ pub(crate) struct ScanArgs {
     /// No progress bars.
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// The scan types of one scan.
+#[derive(Clone, Debug)]
+pub(crate) struct ScanTypes(pub(crate) BTreeSet<ScanType>);
+
+/// `vuln,secret`; `all` stands for all of them.
+fn parse_types(text: &str) -> Result<ScanTypes, ScanTypeError> {
+    let mut types = BTreeSet::new();
+    for word in text.split(',').map(str::trim) {
+        if word.eq_ignore_ascii_case("all") {
+            types.extend(ScanType::ALL);
+        } else {
+            types.insert(word.parse::<ScanType>()?);
+        }
+    }
+    Ok(ScanTypes(types))
 }
 
 /// Where the advisory database is, and where it comes from.

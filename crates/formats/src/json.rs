@@ -331,6 +331,7 @@ mod tests {
             evidence: vec![evidence],
         };
         Report {
+            types: [model::ScanType::Sbom, model::ScanType::Vulnerability].into(),
             image: ImageFacts {
                 reference: "registry.example.com/app:1.0".into(),
                 digest: Some(digest("01")),

@@ -100,6 +100,7 @@ pub struct Package {
     /// Digest of the file that is the package, `sha1:HEX` or `sha256:HEX`, where there is one such file.
     pub digest: Option<String>,
     /// Names of the packages that it needs, as its record writes them, without version conditions.
+    #[serde(default)]
     pub requires: Vec<String>,
     /// rpm module `name:stream`.
     pub module: Option<String>,

@@ -1,8 +1,13 @@
 //! The findings and facts of one image at one version of the database.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, finding::Finding, inventory::Inventory, platform::Platform, problem::Problem};
+use crate::{
+    digest::Digest, finding::Finding, inventory::Inventory, platform::Platform, problem::Problem,
+    scan_type::ScanType,
+};
 
 /// What was scanned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +58,8 @@ pub enum CoverageState {
 pub struct Report {
     /// What was scanned.
     pub image: ImageFacts,
+    /// What was asked for; of other types the report says nothing.
+    pub types: BTreeSet<ScanType>,
     /// What it contains.
     pub inventory: Inventory,
     /// What is wrong with it, most severe first.
@@ -67,6 +74,11 @@ impl Report {
     /// True when some content may have gone unseen or unchecked.
     pub fn is_partial(&self) -> bool {
         self.all_problems().any(|problem| problem.code.hides_content())
+    }
+
+    /// Whether this was asked for.
+    pub fn covers(&self, kind: ScanType) -> bool {
+        self.types.contains(&kind)
     }
 
     /// True when a shard that the image needs was not there.

@@ -104,7 +104,9 @@ fn scan(reference: &str, platform: &str, database: &Database) -> Report {
     let limits = Limits::standard();
     let mut open = OpenOptions::files_only();
     open.platform = Some(platform.parse().unwrap());
+    let types = [model::ScanType::Vulnerability].into();
     let request = ScanRequest {
+        types: &types,
         image: reference,
         open: &open,
         limits: &limits,

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let bars = Bars::new(quiet);
     let request = ScanRequest {
         image: &args.image,
+        types: &args.types.0,
         open: &open,
         limits: &limits,
         cache: cache.as_ref(),
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
 fn exit(report: &Report, fail_on: Option<model::Severity>) -> Exit {
     if fail_on.is_some_and(|severity| fails(report, severity)) {
         Exit::Policy
-    } else if report.lacks_database() {
+    } else if report.covers(model::ScanType::Vulnerability) && report.lacks_database() {
         Exit::NotReady
     } else {
         Exit::Pass

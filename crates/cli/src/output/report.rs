@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, fmt::Write as _};
 
 use anstyle::{AnsiColor, Color, Style};
-use model::{Finding, Report, Severity, report::CoverageState};
+use model::{Finding, Report, ScanType, Severity, report::CoverageState};
 
 use super::columns::{Cell, layout, printable};
 
@@ -177,6 +177,7 @@ fn summary(report: &Report, hidden: usize) -> String {
     let mut out = plural(packages, "package");
     if report.findings.is_empty() {
         out.push_str(match (hidden, checked) {
+            _ if !report.covers(ScanType::Vulnerability) => "; vulnerabilities were not asked for",
             (0, true) => ": no known vulnerabilities",
             (0, false) => ": nothing was checked",
             _ => ": no findings left to show",
