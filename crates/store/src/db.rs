@@ -22,6 +22,8 @@ use crate::{error::StoreError, migrate};
 
 /// Reading connections to SQLite.
 const READERS: u32 = 4;
+/// How long PostgreSQL lets a statement wait for a lock of somebody else.
+const LOCK_TIMEOUT: &str = "5s";
 /// How long a statement waits for a lock before it is refused as busy.
 const BUSY: Duration = Duration::from_secs(5);
 /// Memory for the pages of one SQLite connection, in KiB.
@@ -248,17 +250,23 @@ impl Store {
                 // compiling a plan takes longer than carrying out any of ours.
                 let options = options.options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
                 let options = options.application_name("lazaret");
-                let pool = PgPoolOptions::new()
-                    .max_connections(*connections)
-                    .acquire_timeout(Duration::from_secs(10))
-                    .connect_with(options.clone())
-                    .await;
-                let pool = match pool {
-                    Err(sqlx::Error::PoolTimedOut) => return Err(why_not(&options).await),
-                    pool => pool?,
+                let connect = async |connections: u32, options: &PgConnectOptions| {
+                    let pool = PgPoolOptions::new()
+                        .max_connections(connections)
+                        .acquire_timeout(Duration::from_secs(10))
+                        .connect_with(options.clone())
+                        .await;
+                    match pool {
+                        Err(sqlx::Error::PoolTimedOut) => Err(why_not(options).await),
+                        pool => Ok(pool?),
+                    }
                 };
-                migrate::postgres(&pool).await?;
-                Pools::Pg(pool)
+                // Who brings the tables up to date waits for whoever does so already, however long it takes;
+                // afterwards, who waits for a lock is told that the store is busy.
+                let patient = connect(1, &options).await?;
+                migrate::postgres(&patient).await?;
+                patient.close().await;
+                Pools::Pg(connect(*connections, &options.options([("lock_timeout", LOCK_TIMEOUT)])).await?)
             }
         };
         Ok(Self { pools: Arc::new(pools), longest_write: Arc::default() })

@@ -4,7 +4,8 @@
 //! loopback and ends, with its files, when the test process does, however that ends: a shell holds a pipe from it.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, BufRead as _, Write as _},
     net::{Ipv4Addr, TcpListener},
     os::unix::fs::chown,
     path::{Path, PathBuf},
@@ -94,6 +95,40 @@ impl TestDatabase {
     /// When they fail.
     pub fn run(&self, statements: &str) -> io::Result<()> {
         psql(&self.url(), statements)
+    }
+}
+
+/// Statements of a transaction that is kept open; it is rolled back with this.
+#[derive(Debug)]
+pub struct Held(Child);
+
+impl TestDatabase {
+    /// Runs statements in a transaction that stays open until the answer is dropped: to lock tables.
+    ///
+    /// # Errors
+    /// When psql does not start, or ends before the statements are carried out.
+    pub fn hold(&self, statements: &str) -> io::Result<Held> {
+        let mut child = Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.as_mut(), child.stdout.take()) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        writeln!(stdin, "begin; {statements};\n\\echo held")?;
+        let held = Held(child);
+        match io::BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == "held") {
+            true => Ok(held),
+            false => Err(io::Error::other("psql ended before the statements were carried out")),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

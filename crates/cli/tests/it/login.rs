@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use serde_json::{Value, json};
 use testkit::{
     image::Published,
+    postgres::Postgres,
     registry::{Auth, Fault, TestRegistry},
     sample::{DEBIAN, debian, dpkg, image, record},
 };
@@ -155,4 +156,30 @@ fn every_status_has_its_line_and_its_exit_code() {
     let gone =
         home.run(["status", &name("app"), "--server", &format!("http://{address}"), "--token", &token]);
     assert!(gone.code == Some(5) && gone.err.contains("Unavailable"), "{gone:?}");
+}
+
+#[test]
+fn a_locked_database_is_not_ready_and_a_listed_image_not_scanned() {
+    let Some(database) = Postgres::database().unwrap() else { return };
+    let runtime = Runtime::new().unwrap();
+    let registry = runtime.block_on(TestRegistry::start(Auth::None)).unwrap();
+    registry.add("app", "1", &debian("curl", "7"));
+    let home = Home::new();
+    let setting = format!("database.url={}", database.url());
+    let mut service = Service::start(&home, &["--set", &setting]);
+    let token = service.first_token();
+    let image = format!("{}/app:1", registry.host());
+    assert_eq!(service.client(&home, &token, &["submit", &image, "--wait=60s"]).code, Some(5));
+
+    // As a record stands whose scans were all trimmed, or that came from a list of images.
+    database.run("update image set status = 2, scan_id = null").unwrap();
+    let seen = told(&home, &service, &token, &[&image]);
+    assert_eq!(seen, (Some(5), format!("{image}: Not scanned"), json!("not_scanned")));
+
+    let held = database.hold("lock table image in access exclusive mode").unwrap();
+    let seen = told(&home, &service, &token, &[&image]);
+    assert_eq!(seen, (Some(5), format!("{image}: Not ready"), json!("not_ready")));
+    drop(held);
+    assert_eq!(told(&home, &service, &token, &[&image]).2, json!("not_scanned"));
+    service.stop();
 }
