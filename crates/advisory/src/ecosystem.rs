@@ -141,14 +141,17 @@ pub fn export_of(shard: &ShardName) -> Option<&'static str> {
     BASES.iter().find(of).map(|base| base.name)
 }
 
-/// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, all others as
-/// they are. The one who writes rows and the one who looks them up must both go through here.
+/// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, Composer's in
+/// lower case, all others as they are. The one who writes rows and the one who looks them up must both go
+/// through here.
 pub fn lookup_name<'a>(scheme: &str, name: &'a str) -> Cow<'a, str> {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    if scheme != "pypi" || name.bytes().all(is_plain) {
-        return Cow::Borrowed(name);
+    match scheme {
+        _ if name.bytes().all(is_plain) => Cow::Borrowed(name),
+        "packagist" => Cow::Owned(name.to_ascii_lowercase()),
+        "pypi" => Cow::Owned(model::purl::normalise_pypi(name)),
+        _ => Cow::Borrowed(name),
     }
-    Cow::Owned(model::purl::normalise_pypi(name))
 }
 
 fn verbatim(rest: &str) -> Option<String> {
@@ -264,6 +267,19 @@ mod tests {
         check("SUSE:Linux Enterprise Micro 5.3", "sles-micro-5.3", None);
         check("SUSE:Linux Micro 6.0", "sles-micro-6.0", None);
         check("Azure Linux:3", "azurelinux-3", None);
+    }
+
+    #[test]
+    fn spells_names_as_registries_do() {
+        for (scheme, name, expected) in [
+            ("pypi", "Zope.Interface", "zope-interface"),
+            ("packagist", "Tide/Harbour_Lights", "tide/harbour_lights"),
+            ("packagist", "tide/lights", "tide/lights"),
+            ("gem", "RedCloth", "RedCloth"),
+            ("bitnami", "wordpress", "wordpress"),
+        ] {
+            assert_eq!(lookup_name(scheme, name), expected, "{scheme} {name}");
+        }
     }
 
     #[test]

@@ -9,9 +9,12 @@
 use std::cmp::Ordering;
 
 pub mod apk;
+pub mod bitnami;
 pub mod deb;
+pub mod gem;
 pub mod generic;
 pub mod npm;
+pub mod packagist;
 pub mod pypi;
 pub mod rpm;
 pub mod semver;
@@ -36,8 +39,17 @@ pub trait Scheme: Send + Sync {
 }
 
 /// Every scheme.
-pub static SCHEMES: &[&dyn Scheme] =
-    &[&apk::Apk, &deb::Deb, &npm::Npm, &pypi::Pypi, &rpm::Rpm, &semver::Semver];
+pub static SCHEMES: &[&dyn Scheme] = &[
+    &apk::Apk,
+    &bitnami::Bitnami,
+    &deb::Deb,
+    &gem::Gem,
+    &npm::Npm,
+    &packagist::Packagist,
+    &pypi::Pypi,
+    &rpm::Rpm,
+    &semver::Semver,
+];
 
 /// The scheme of that name.
 pub fn scheme(name: &str) -> Option<&'static dyn Scheme> {

@@ -81,7 +81,8 @@ impl<'a> Version<'a> {
     }
 }
 
-fn are_identifiers(text: &[u8]) -> bool {
+/// True for identifiers with dots between them.
+pub(super) fn are_identifiers(text: &[u8]) -> bool {
     let mut length = 0_usize;
     for byte in text {
         match byte {
@@ -95,7 +96,8 @@ fn are_identifiers(text: &[u8]) -> bool {
     length > 0
 }
 
-fn compare_identifiers(a: &[u8], b: &[u8]) -> Ordering {
+/// The order of pre-release identifiers.
+pub(super) fn compare_identifiers(a: &[u8], b: &[u8]) -> Ordering {
     let mut left = a.split(|byte| *byte == b'.');
     let mut right = b.split(|byte| *byte == b'.');
     loop {

@@ -9,6 +9,9 @@ script (or compared, with `--check`); those of a rule group are set by hand from
 group's comments name, because the tool refuses such versions or is not at hand.
 
 What is asked:
+    gem     Gem::Version.new(a) <=> Gem::Version.new(b)  Ruby ($RUBY, default `ruby`)
+    packagist  VersionParser::normalize, then version_compare  PHP with composer/semver; $COMPOSER_SEMVER is its
+                                                        autoload.php (default: where Debian's package puts it)
     deb     dpkg --compare-versions                     Debian's dpkg
     rpm     rpm.labelCompare                            a Python with rpm's module: Debian's python3-rpm; $RPM_PYTHON
                                                         (default /usr/bin/python3)
@@ -88,6 +91,19 @@ for (const line of lines) {
 """
 
 
+RUBY_PROGRAM = "STDIN.each_line { |line| a, b = line.split.map { |text| Gem::Version.new(text) }; puts a <=> b }"
+
+PHP_PROGRAM = r"""
+if (!is_file($argv[1])) { exit(3); }
+require $argv[1];
+$parser = new Composer\Semver\VersionParser();
+while (($line = fgets(STDIN)) !== false) {
+    [$a, $b] = array_map([$parser, 'normalize'], explode(' ', trim($line)));
+    echo version_compare($a, $b), "\n";
+}
+"""
+
+
 def ask_program(command, pairs, what):
     answer = run(command, input="".join(f"{a} {b}\n" for a, b in pairs))
     if answer.returncode == 3:
@@ -103,6 +119,15 @@ def ask_rpm(pairs):
 
 def ask_node(mode):
     return lambda pairs: ask_program(["node", "-e", NODE_PROGRAM, mode], pairs, "semver")
+
+
+def ask_ruby(pairs):
+    return ask_program([os.environ.get("RUBY", "ruby"), "-e", RUBY_PROGRAM], pairs, "RubyGems")
+
+
+def ask_composer(pairs):
+    autoload = os.environ.get("COMPOSER_SEMVER", "/usr/share/php/Composer/Semver/autoload.php")
+    return ask_program(["php", "-r", PHP_PROGRAM, "--", autoload], pairs, "composer/semver")
 
 
 def ask_packaging(pairs):
@@ -130,7 +155,9 @@ def ask_apk(pairs):
 TOOLS = {
     "apk": ask_apk,
     "deb": ask_dpkg,
+    "gem": ask_ruby,
     "npm": ask_node("loose"),
+    "packagist": ask_composer,
     "pypi": ask_packaging,
     "rpm": ask_rpm,
     "semver": ask_node("strict"),
