@@ -141,14 +141,14 @@ pub fn export_of(shard: &ShardName) -> Option<&'static str> {
     BASES.iter().find(of).map(|base| base.name)
 }
 
-/// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, Composer's in
-/// lower case, all others as they are. The one who writes rows and the one who looks them up must both go
-/// through here.
+/// A package name as the shards of that version order hold it: PyPI's in the form of PEP 503, Composer's and
+/// NuGet's in lower case, all others as they are. The one who writes rows and the one who looks them up must
+/// both go through here.
 pub fn lookup_name<'a>(scheme: &str, name: &'a str) -> Cow<'a, str> {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     match scheme {
         _ if name.bytes().all(is_plain) => Cow::Borrowed(name),
-        "packagist" => Cow::Owned(name.to_ascii_lowercase()),
+        "nuget" | "packagist" => Cow::Owned(name.to_ascii_lowercase()),
         "pypi" => Cow::Owned(model::purl::normalise_pypi(name)),
         _ => Cow::Borrowed(name),
     }
@@ -275,6 +275,8 @@ mod tests {
             ("pypi", "Zope.Interface", "zope-interface"),
             ("packagist", "Tide/Harbour_Lights", "tide/harbour_lights"),
             ("packagist", "tide/lights", "tide/lights"),
+            ("nuget", "Newtonsoft.Json", "newtonsoft.json"),
+            ("maven", "org.example:Tide-Core", "org.example:Tide-Core"),
             ("gem", "RedCloth", "RedCloth"),
             ("bitnami", "wordpress", "wordpress"),
         ] {

@@ -13,7 +13,9 @@ pub mod bitnami;
 pub mod deb;
 pub mod gem;
 pub mod generic;
+pub mod maven;
 pub mod npm;
+pub mod nuget;
 pub mod packagist;
 pub mod pypi;
 pub mod rpm;
@@ -44,7 +46,9 @@ pub static SCHEMES: &[&dyn Scheme] = &[
     &bitnami::Bitnami,
     &deb::Deb,
     &gem::Gem,
+    &maven::Maven,
     &npm::Npm,
+    &nuget::Nuget,
     &packagist::Packagist,
     &pypi::Pypi,
     &rpm::Rpm,

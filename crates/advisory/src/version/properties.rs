@@ -87,7 +87,7 @@ fn check_total(compare: &dyn Fn(&str, &str) -> Ordering, texts: [&str; 3]) -> Re
 }
 
 /// The schemes whose own algorithm does not take any text.
-const UNDEFINED_BELOW: [&str; 6] = ["bitnami", "gem", "npm", "packagist", "pypi", "semver"];
+const UNDEFINED_BELOW: [&str; 7] = ["bitnami", "gem", "npm", "nuget", "packagist", "pypi", "semver"];
 
 fn check_scheme(scheme: &dyn Scheme, texts: [&str; 3]) -> Result<(), TestCaseError> {
     check_total(&|a, b| scheme.compare(a, b), texts)?;

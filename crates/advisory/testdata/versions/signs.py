@@ -18,6 +18,8 @@ What is asked:
     pypi    packaging.version.Version                   `pip install packaging` for the Python that runs this
     npm     require('semver').compare(a, b, {loose})    `npm install semver`; $NODE_PATH names its node_modules
     semver  require('semver').compare(a, b), strict     the same
+    maven   org.apache.maven.artifact.versioning        Java and maven-artifact; $MAVEN_ARTIFACT is the class path (default:
+                                                        where Debian's package puts it)
     apk     apk version -t                              apk-tools 3; $APK is the command (default `apk`), which may
                                                         have arguments: APK='chroot /alpine apk'
 
@@ -130,6 +132,19 @@ def ask_composer(pairs):
     return ask_program(["php", "-r", PHP_PROGRAM, "--", autoload], pairs, "composer/semver")
 
 
+def ask_maven(pairs):
+    place = "/usr/share/java"
+    path = os.environ.get("MAVEN_ARTIFACT", f"{place}/maven-artifact-3.x.jar:{place}/commons-lang3.jar")
+    program = ["java", "-cp", path, "org.apache.maven.artifact.versioning.ComparableVersion"]
+    answer = run([*program, *[version for pair in pairs for version in pair]])
+    if answer.returncode:
+        raise Unavailable(f"no Maven in {path}: {answer.stderr.strip()[-200:]}")
+    # It compares each version with the one before: every second answer is about a pair.
+    answers = re.findall(r"^   \S+ (<|==|>) \S+$", answer.stdout, re.MULTILINE)
+    for sign in answers[::2]:
+        yield sign[0]
+
+
 def ask_packaging(pairs):
     try:
         from packaging.version import Version
@@ -156,6 +171,7 @@ TOOLS = {
     "apk": ask_apk,
     "deb": ask_dpkg,
     "gem": ask_ruby,
+    "maven": ask_maven,
     "npm": ask_node("loose"),
     "packagist": ask_composer,
     "pypi": ask_packaging,
