@@ -11,6 +11,7 @@ pub mod fact;
 pub mod files;
 pub mod header;
 pub mod lang;
+pub mod licence;
 pub mod os;
 pub mod text;
 

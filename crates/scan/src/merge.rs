@@ -99,6 +99,7 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     }
 
     let mut packages = std::mem::take(&mut merged.packages);
+    analyze::licence::normalise_all(&mut packages);
     attribute::owners(&mut tree, &merged.owned, &mut packages);
     if whiteouts {
         attribute::layers(&tree, &views, records, &extra, &mut packages);
