@@ -62,7 +62,7 @@ pub enum ParseError {
     },
 }
 
-/// Reads what [`super::write`] wrote: writing the result again gives the same bytes. Fields that are not known are
+/// Reads what [`super::write()`] wrote: writing the result again gives the same bytes. Fields that are not known are
 /// passed over; what follows from the rest (summary, purls, reasons) is not read but made anew.
 ///
 /// # Errors
