@@ -81,6 +81,7 @@ Images:
   oci:DIR[:TAG]                         an OCI image layout
   oci-archive:FILE[:TAG]                the same in one file
   docker-archive:FILE[:NAME]            what docker save writes
+  docker:IMAGE, podman:IMAGE            of the engine on this machine (DOCKER_HOST, CONTAINER_HOST)
   dir:PATH                              an unpacked root file system
   s3://BUCKET/KEY[#NAME]                either archive in an S3-compatible bucket
   PATH                                  one of these, told by what it holds

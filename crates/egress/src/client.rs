@@ -90,6 +90,9 @@ impl Client {
         if let Some(guard) = guard {
             builder = builder.dns_resolver(guard);
         }
+        if let Some(path) = &config.unix_socket {
+            builder = builder.unix_socket(path.as_path());
+        }
         let inner = builder
             .build()
             .map_err(|e| EgressError::Config { what: "TLS", cause: Some(e.without_url().into()) })?;

@@ -1,6 +1,6 @@
 //! What a client is built from.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use crate::{AddressPolicy, RetryPolicy};
 
@@ -14,6 +14,9 @@ pub struct ClientConfig {
     pub proxy: ProxyConfig,
     /// PEM bundles of certificate authorities trusted beside the system's own.
     pub extra_ca: Vec<Vec<u8>>,
+    /// The socket of this machine that all requests go to, whatever their URL says; addresses and proxies then
+    /// play no part.
+    pub unix_socket: Option<PathBuf>,
     /// Time to establish one connection.
     pub connect_timeout: Duration,
     /// Longest silence while waiting for an answer or for the next part of a body.
@@ -32,12 +35,25 @@ impl ClientConfig {
         Self::new(AddressPolicy::Any, ProxyConfig::from_environment())
     }
 
+    /// For a server on this machine that listens on a socket; nothing is tried twice.
+    pub fn local_socket(path: PathBuf) -> Self {
+        let usual = Self::new(AddressPolicy::Any, ProxyConfig::default());
+        Self {
+            unix_socket: Some(path),
+            // Podman packs a whole image before the first byte of it comes.
+            read_timeout: Duration::from_secs(600),
+            retry: RetryPolicy { attempts: 1, ..usual.retry.clone() },
+            ..usual
+        }
+    }
+
     /// The usual timeouts and retries with a given policy and proxy.
     pub fn new(addresses: AddressPolicy, proxy: ProxyConfig) -> Self {
         Self {
             addresses,
             proxy,
             extra_ca: Vec::new(),
+            unix_socket: None,
             connect_timeout: Duration::from_secs(15),
             read_timeout: Duration::from_secs(60),
             total_timeout: None,

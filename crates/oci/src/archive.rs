@@ -131,6 +131,18 @@ impl Archive {
         Self::build(source, compressed, path, limits, temp_dir)
     }
 
+    /// The same of a stream, which is called `path` and first copied to an unnamed file in `temp_dir`.
+    pub(crate) fn load_stream(
+        reader: impl Read,
+        path: PathBuf,
+        limits: &Limits,
+        temp_dir: &Path,
+    ) -> Result<Self, OciError> {
+        let source = Source::File(Arc::new(inflate(reader, &path, limits, temp_dir)?));
+        let entries = index(&source, &path, limits)?;
+        Ok(Self { path, source, entries })
+    }
+
     /// Indexes `source`, or what `compressed` decompresses to.
     fn build(
         source: Source,

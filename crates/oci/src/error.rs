@@ -177,6 +177,17 @@ pub enum OciError {
     /// Something of a bucket.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// A container engine of this machine that does not give the image.
+    #[error("{engine} did not give the image: {what}")]
+    Daemon {
+        /// Which engine.
+        engine: &'static str,
+        /// What is wrong.
+        what: String,
+        /// What the connection said.
+        #[source]
+        cause: Option<EgressError>,
+    },
     /// Credentials are configured but cannot be used.
     #[error("failed to get credentials for {registry}: {why}")]
     Credentials {
@@ -227,6 +238,7 @@ impl OciError {
             Self::Network(EgressError::Config { .. }) => "http-client-config",
             Self::Network(_) => "registry-unavailable",
             Self::Bucket(error) => error.code(),
+            Self::Daemon { .. } => "daemon-unavailable",
             Self::Credentials { .. } => "credentials-unusable",
             Self::Interrupted { .. } => "interrupted",
             Self::NoNetwork { .. } => "network-disabled",
@@ -249,6 +261,7 @@ impl OciError {
             | "bucket-unavailable"
             | "bucket-answer"
             | "bucket-region"
+            | "daemon-unavailable"
             | "address-refused"
             | "network-disabled" => "registry_unavailable",
             "too-large" => "too_large",
@@ -261,7 +274,7 @@ impl OciError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Reference { .. } => {
-                "Give [registry/]repository[:tag][@digest], or a path, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, dir:PATH or s3://BUCKET/KEY."
+                "Give [registry/]repository[:tag][@digest], or a path, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker:IMAGE, podman:IMAGE, dir:PATH or s3://BUCKET/KEY."
             }
             Self::PathNotFound { .. } => "Check the path; a relative path starts at the current directory.",
             Self::Path { .. } => "Check the permissions of the path.",
@@ -307,6 +320,9 @@ impl OciError {
                 "Check that the registry is up and can be reached from here, and the proxy settings."
             }
             Self::Bucket(error) => error.hint(),
+            Self::Daemon { .. } => {
+                "Check that the engine runs, that its socket may be used, and DOCKER_HOST or CONTAINER_HOST; or save the image to a file and name that."
+            }
             Self::Credentials { .. } => {
                 "Check the Docker or Podman configuration file and its credential helper, or log in again."
             }

@@ -12,6 +12,7 @@ pub mod registry;
 
 mod archive;
 mod compression;
+mod daemon;
 pub mod directory;
 mod docker;
 mod error;
@@ -23,6 +24,7 @@ mod resolve;
 mod verify;
 
 pub use compression::{Compression, Decompressor, decompress};
+pub use daemon::{Daemons, Engine};
 pub use error::OciError;
 pub use image::{Expected, Image, Layer, LayerStore, Stage};
 pub use manifest::{Descriptor, History, ImageConfig, Manifest, parse_config, parse_manifest};

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use crate::{
     archive::Archive,
     bucket::{BucketError, Buckets, Object, ObjectAddress},
+    daemon::{self, Daemons, Engine},
     directory::Directory,
     docker,
     error::OciError,
@@ -43,6 +44,8 @@ pub struct Network {
     pub registries: Arc<Registries>,
     /// How to reach buckets; without it no `s3://` source is read.
     pub buckets: Option<Arc<Buckets>>,
+    /// Where container engines of this machine listen; without it none is asked.
+    pub daemons: Option<Daemons>,
 }
 
 impl OpenOptions {
@@ -53,7 +56,10 @@ impl OpenOptions {
 
     /// Files and registries, with the standard limits; [`Self::with_buckets`] adds buckets.
     pub fn with_network(runtime: Handle, registries: Arc<Registries>) -> Self {
-        Self { network: Some(Network { runtime, registries, buckets: None }), ..Self::files_only() }
+        Self {
+            network: Some(Network { runtime, registries, buckets: None, daemons: None }),
+            ..Self::files_only()
+        }
     }
 
     /// Buckets too, where there is a network.
@@ -61,6 +67,17 @@ impl OpenOptions {
     pub fn with_buckets(mut self, buckets: Arc<Buckets>) -> Self {
         if let Some(network) = &mut self.network {
             network.buckets = Some(buckets);
+        }
+        self
+    }
+}
+
+impl OpenOptions {
+    /// Container engines of this machine too, where there is a network: for the command line, never for a service.
+    #[must_use]
+    pub fn with_daemons(mut self, daemons: Daemons) -> Self {
+        if let Some(network) = &mut self.network {
+            network.daemons = Some(daemons);
         }
         self
     }
@@ -94,6 +111,8 @@ enum Spec {
     Directory(PathBuf),
     /// A path to be recognised by its content.
     Bare(PathBuf, Option<String>),
+    /// An image of an engine on this machine.
+    Daemon(Engine, String),
     /// What follows `s3://`.
     Object(String),
     Registry(String),
@@ -104,6 +123,7 @@ enum Spec {
 /// - `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`: an OCI image layout,
 /// - `docker-archive:FILE[:NAME]`: what `docker save` writes,
 /// - `dir:PATH`: a root file system,
+/// - `docker:IMAGE`, `podman:IMAGE`: an image of that engine on this machine,
 /// - `s3://BUCKET/KEY[#NAME]`: an archive of either kind in a bucket,
 /// - a path that exists, or begins with `/`, `./` or `../`: one of these, recognised by its content (a root
 ///   file system only where it can be nothing but a path),
@@ -133,6 +153,7 @@ pub fn open(spec: &str, options: &OpenOptions) -> Result<Opened, OciError> {
         }
         Spec::Directory(path) => Directory::open(&path).map(Opened::Directory),
         Spec::Bare(path, name) => open_path(&path, name.as_deref(), wish, options),
+        Spec::Daemon(engine, name) => open_daemon(engine, &name, wish, options).map(image),
         Spec::Object(text) => open_object(&text, wish, options).map(image),
         Spec::Registry(text) => {
             let reference: ImageReference =
@@ -168,6 +189,17 @@ fn open_path(path: &Path, name: Option<&str>, wish: Wish, options: &OpenOptions)
     }
     let archive = Archive::load(path, &options.limits, &options.temp_dir)?;
     open_archive(archive, name, wish).map(image)
+}
+
+fn open_daemon(engine: Engine, name: &str, wish: Wish, options: &OpenOptions) -> Result<Image, OciError> {
+    let network = options.network.as_ref();
+    let (Some(network), Some(daemons)) = (network, network.and_then(|network| network.daemons.as_ref()))
+    else {
+        return Err(OciError::NoNetwork { image: wish.reference });
+    };
+    let export = daemon::export(engine, name, daemons, &network.runtime)?;
+    let archive = Archive::load_stream(export.reader, export.path, &options.limits, &options.temp_dir)?;
+    open_archive(archive, None, wish)
 }
 
 fn open_object(text: &str, wish: Wish, options: &OpenOptions) -> Result<Image, OciError> {
@@ -222,6 +254,11 @@ fn parse_spec(spec: &str, exists: &dyn Fn(&Path) -> bool) -> Spec {
     }
     if let Some(rest) = spec.strip_prefix("s3://") {
         return Spec::Object(rest.to_owned());
+    }
+    for (prefix, engine) in [("docker:", Engine::Docker), ("podman:", Engine::Podman)] {
+        if let Some(rest) = spec.strip_prefix(prefix) {
+            return Spec::Daemon(engine, rest.to_owned());
+        }
     }
     for (prefix, build) in [
         ("oci:", Spec::Layout as fn(PathBuf, Option<String>) -> Spec),
@@ -283,6 +320,8 @@ mod tests {
         check("docker-archive:od:d.tar", &["od:d.tar"], &Spec::DockerArchive("od:d.tar".into(), None));
         check("dir:/x:y", &[], &Spec::Directory("/x:y".into()));
         check("s3://ship/a.tar#web:1", &["s3:"], &Spec::Object("ship/a.tar#web:1".into()));
+        check("docker:alpine:3.20", &[], &Spec::Daemon(Engine::Docker, "alpine:3.20".into()));
+        check("podman:localhost/a", &[], &Spec::Daemon(Engine::Podman, "localhost/a".into()));
         check("docker://alpine", &["docker:"], &Spec::Registry("alpine".into()));
         check("alpine:3.20", &["alpine"], &Spec::Registry("alpine:3.20".into()));
         check("alpine", &["alpine"], &Spec::Bare("alpine".into(), None));

@@ -11,6 +11,7 @@ pub mod docker_registry;
 pub mod image;
 pub mod layer;
 pub mod oidc;
+pub mod podman;
 pub mod postgres;
 pub mod registry;
 pub mod sample;

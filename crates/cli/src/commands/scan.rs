@@ -6,7 +6,7 @@ use app::{ScanError, ScanRequest, scan_image};
 use egress::{ClientConfig, EgressError};
 use model::{ImageReference, Limits, Report};
 use oci::{
-    OciError, OpenOptions,
+    Daemons, OciError, OpenOptions,
     bucket::{BucketError, BucketOptions, Buckets},
     registry::{ConfigFiles, CredentialSource, Credentials, Registries, RegistryOptions},
 };
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
         plain_http: args.network.plain_http.clone(),
     });
     let mut open = OpenOptions::with_network(runtime.handle().clone(), registries);
+    open = open.with_daemons(Daemons::from_environment());
     if args.image.starts_with("s3://") {
         open = open.with_buckets(buckets(args, &client).map_err(|error| bucket_failure(&error))?);
     }

@@ -7,6 +7,8 @@ mod bucket;
 #[cfg(test)]
 mod bucket_faults;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod hostile;
