@@ -68,7 +68,7 @@ pub(crate) fn check(parse: impl Fn(&[u8]) -> Observation, seeds: &[&[u8]]) {
 }
 
 /// No fact is larger than it may be, no text steers a terminal, and there are no more facts than input.
-fn bounded(observation: &Observation, len: usize) {
+pub(crate) fn bounded(observation: &Observation, len: usize) {
     assert!(observation.facts.len() <= len, "more facts than bytes");
     assert!(observation.problems.len() <= 4, "{:?}", observation.problems);
     let plain = |text: &str| {

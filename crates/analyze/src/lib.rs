@@ -7,6 +7,7 @@
 //! [`model::Problem`] beside what it could.
 
 pub mod content;
+pub mod executable;
 pub mod fact;
 pub mod files;
 pub mod header;
@@ -96,6 +97,13 @@ pub trait Analyzer: Send + Sync {
         &[]
     }
 
+    /// True when [`Analyzer::wants`] and [`Analyzer::observe`] go by mode, size and content alone, not by the
+    /// path. What was observed of such a file is shown under every hard link to it; symbolic links are not
+    /// followed.
+    fn goes_by_content(&self) -> bool {
+        false
+    }
+
     /// Whether this entry is of interest. A hot path: called for every regular file of every layer; must
     /// decide by path, size and mode alone and allocate nothing.
     fn wants(&self, entry: &Entry<'_>) -> Want;
@@ -124,6 +132,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &os::rpm::RpmAnalyzer,
     &lang::python::PythonAnalyzer,
     &lang::node::NodeAnalyzer,
+    &lang::binary::BinaryAnalyzer,
 ];
 
 /// Every analyzer of the other scan types: run when their type is asked for.

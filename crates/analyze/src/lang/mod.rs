@@ -1,5 +1,6 @@
 //! Packages of programming languages, as they are installed in images.
 
+pub mod binary;
 pub mod node;
 pub mod python;
 
@@ -10,7 +11,7 @@ pub mod python;
 /// that is added gets a term here; the registration test holds both sides together.
 pub fn may_be_package_file(path: impl AsRef<[u8]>) -> bool {
     let path = path.as_ref();
-    python::is_metadata_path(path) || node::is_manifest_path(path)
+    python::is_metadata_path(path) || node::is_manifest_path(path) || binary::is_program_path(path)
 }
 
 #[cfg(test)]

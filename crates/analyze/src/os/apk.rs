@@ -30,7 +30,7 @@ impl Analyzer for ApkAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn anchors(&self) -> &'static [&'static str] {

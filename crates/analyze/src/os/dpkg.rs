@@ -39,7 +39,7 @@ impl Analyzer for DpkgAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn anchors(&self) -> &'static [&'static str] {

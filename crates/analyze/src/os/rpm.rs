@@ -63,7 +63,7 @@ impl Analyzer for RpmAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn anchors(&self) -> &'static [&'static str] {

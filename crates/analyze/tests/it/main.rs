@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod dpkg_query;
+#[cfg(test)]
+mod go_version;

@@ -310,10 +310,11 @@ fn file_lists_name_their_owner() {
     let bases = (1117, STRING_ARRAY, 3, &b"package.json\0bash\0METADATA\0"[..]);
     let dirs = (1118, STRING_ARRAY, 3, &b"/usr/lib/node_modules/x/\0/bin/\0/srv/y-1.dist-info/\0"[..]);
     let indexes = (1116, INT32, 3, &[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2][..]);
-    let expected = ["a\t/srv/y-1.dist-info/METADATA", "a\t/usr/lib/node_modules/x/package.json"];
+    let expected =
+        ["a\t/bin/bash", "a\t/srv/y-1.dist-info/METADATA", "a\t/usr/lib/node_modules/x/package.json"];
     assert_eq!(entries(&[bases, dirs, indexes]), expected);
     let old = (1027, STRING_ARRAY, 1, &b"/usr/lib/node_modules/x/package.json\0"[..]);
-    assert_eq!(entries(&[old]), expected[1..]);
+    assert_eq!(entries(&[old]), expected[2..]);
     let far = (1116, INT32, 3, &[0xff; 12][..]);
     assert_eq!(entries(&[bases, dirs, far]), [""; 0]);
     assert_eq!(entries(&[bases, dirs]), [""; 0]);
