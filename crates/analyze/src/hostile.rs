@@ -7,7 +7,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use crate::{Entry, EntryKind, Fact, Observation, os::OWNED_BYTES_MAX, text};
+use crate::{Entry, EntryKind, Fact, Observation, os::OWNED_BYTES_MAX, requires, text};
 
 /// An ordinary file at a path.
 pub(crate) fn entry(path: &str) -> Entry<'_> {
@@ -83,6 +83,7 @@ pub(crate) fn bounded(observation: &Observation, len: usize) {
         match fact {
             Fact::Package(package) => {
                 assert!(!package.name.is_empty() && !package.version.is_empty());
+                assert!(package.requires.len() <= requires::REQUIRES_MAX);
                 assert!(package.path.is_empty() && package.layer.is_none() && package.owner.is_none());
                 let optional = [package.arch.as_ref(), package.vendor.as_ref(), package.module.as_ref()];
                 let source = package.source.iter().flat_map(|source| [&source.name, &source.version]);
@@ -90,6 +91,7 @@ pub(crate) fn bounded(observation: &Observation, len: usize) {
                     .into_iter()
                     .chain(source)
                     .chain(&package.licences)
+                    .chain(&package.requires)
                     .chain(optional.into_iter().flatten())
                     .for_each(|text| plain(text));
             }

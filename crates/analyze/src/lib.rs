@@ -11,9 +11,11 @@ pub mod executable;
 pub mod fact;
 pub mod files;
 pub mod header;
+mod json;
 pub mod lang;
 pub mod licence;
 pub mod os;
+mod requires;
 pub mod text;
 
 #[cfg(test)]
@@ -130,8 +132,13 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &os::dpkg::DpkgAnalyzer,
     &os::apk::ApkAnalyzer,
     &os::rpm::RpmAnalyzer,
+    &os::alpm::AlpmAnalyzer,
     &lang::python::PythonAnalyzer,
     &lang::node::NodeAnalyzer,
+    &lang::ruby::RubyAnalyzer,
+    &lang::php::PhpAnalyzer,
+    &lang::conda::CondaAnalyzer,
+    &lang::bitnami::BitnamiAnalyzer,
     &lang::binary::BinaryAnalyzer,
 ];
 

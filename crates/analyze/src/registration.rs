@@ -68,6 +68,11 @@ fn package_managers_keep_owners_of_what_languages_want() {
         "usr/lib/node_modules/npm/package.json",
         "usr/lib/node_modules/@scope/name/package.json",
         "usr/share/doc/six/README",
+        "usr/share/rubygems-integration/all/specifications/rake-13.0.6.gemspec",
+        "usr/share/rubygems-integration/all/gems/rake-13.0.6/rake.gemspec",
+        "usr/share/php/composer/installed.json",
+        "opt/conda/conda-meta/tide-1.0-0.json",
+        "opt/bitnami/lantern/.spdx-lantern.spdx",
         "usr/share/nodejs/six/package.json",
         "usr/bin/skopeo",
     ];

@@ -1,8 +1,12 @@
 //! Packages of programming languages, as they are installed in images.
 
 pub mod binary;
+pub mod bitnami;
+pub mod conda;
 pub mod node;
+pub mod php;
 pub mod python;
+pub mod ruby;
 
 /// True when some language analyzer may want this path (text or bytes, relative to the root): package
 /// managers of operating systems keep the owners of just these files ([`crate::Fact::Owns`]).
@@ -11,7 +15,13 @@ pub mod python;
 /// that is added gets a term here; the registration test holds both sides together.
 pub fn may_be_package_file(path: impl AsRef<[u8]>) -> bool {
     let path = path.as_ref();
-    python::is_metadata_path(path) || node::is_manifest_path(path) || binary::is_program_path(path)
+    python::is_metadata_path(path)
+        || node::is_manifest_path(path)
+        || binary::is_program_path(path)
+        || ruby::is_specification_path(path)
+        || php::is_installed_path(path)
+        || conda::is_record_path(path)
+        || bitnami::is_document_path(path)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Package managers of operating systems, and the distribution itself.
 
+pub mod alpm;
 pub mod apk;
 pub mod distro;
 pub mod dpkg;
