@@ -140,6 +140,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &lang::conda::CondaAnalyzer,
     &lang::bitnami::BitnamiAnalyzer,
     &lang::binary::BinaryAnalyzer,
+    &lang::program::ProgramAnalyzer,
 ];
 
 /// Every analyzer of the other scan types: run when their type is asked for.

@@ -5,6 +5,7 @@ pub mod bitnami;
 pub mod conda;
 pub mod node;
 pub mod php;
+pub mod program;
 pub mod python;
 pub mod ruby;
 
@@ -18,6 +19,7 @@ pub fn may_be_package_file(path: impl AsRef<[u8]>) -> bool {
     python::is_metadata_path(path)
         || node::is_manifest_path(path)
         || binary::is_program_path(path)
+        || program::is_listed_path(path)
         || ruby::is_specification_path(path)
         || php::is_installed_path(path)
         || conda::is_record_path(path)
