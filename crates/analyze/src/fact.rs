@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Fact {
     /// The file names the distribution.
     Distro(Distro),
-    /// The file records an installed package. `path`, `layer` and `owner` are unset.
+    /// The file records an installed package. `layer` and `owner` are unset, and so is `path`, unless the package
+    /// lies in an archive inside the file: then it is the path of that archive within the file.
     Package(Box<Package>),
     /// The named package owns these files (relative to the root): only paths that language analyzers want.
     Owns {
@@ -46,7 +47,7 @@ impl Fact {
                     .into_iter()
                     .map(text)
                     .sum::<usize>();
-                package.name.len() + package.version.len() + source + texts + more
+                package.name.len() + package.version.len() + package.path.len() + source + texts + more
             }
             Self::Owns { package, paths } => package.len() + texts(paths),
             Self::Text(text) => text.len(),

@@ -48,10 +48,18 @@ impl<'a> Files<'a> {
         self.files.binary_search_by(|file| file.path.cmp(path)).ok().map(|index| self.files[index])
     }
 
-    /// The packages of all files, each with its `path` set to the file that records it.
+    /// The packages of all files, each with its `path` set to the file that records it, and to the place in that
+    /// file where it has one: `shop.war!/WEB-INF/lib/a.jar`.
     pub fn packages(&self) -> impl Iterator<Item = Package> + '_ {
         self.facts().filter_map(|(path, fact)| match fact {
-            Fact::Package(package) => Some(Package { path: path.to_owned(), ..(**package).clone() }),
+            Fact::Package(package) => {
+                let mut package = (**package).clone();
+                package.path = match package.path.as_str() {
+                    "" => path.to_owned(),
+                    inner => format!("{path}!/{inner}"),
+                };
+                Some(package)
+            }
             _ => None,
         })
     }

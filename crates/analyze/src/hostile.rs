@@ -84,7 +84,9 @@ pub(crate) fn bounded(observation: &Observation, len: usize) {
             Fact::Package(package) => {
                 assert!(!package.name.is_empty() && !package.version.is_empty());
                 assert!(package.requires.len() <= requires::REQUIRES_MAX);
-                assert!(package.path.is_empty() && package.layer.is_none() && package.owner.is_none());
+                assert!(package.layer.is_none() && package.owner.is_none());
+                assert!(package.path.len() <= 8 * text::LINE_MAX && !package.path.starts_with('/'));
+                assert!(!package.path.chars().any(char::is_control), "{:?}", package.path);
                 let optional = [package.arch.as_ref(), package.vendor.as_ref(), package.module.as_ref()];
                 let source = package.source.iter().flat_map(|source| [&source.name, &source.version]);
                 [&package.name, &package.version]

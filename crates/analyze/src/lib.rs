@@ -139,6 +139,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &lang::php::PhpAnalyzer,
     &lang::conda::CondaAnalyzer,
     &lang::bitnami::BitnamiAnalyzer,
+    &lang::java::JavaAnalyzer,
     &lang::binary::BinaryAnalyzer,
     &lang::program::ProgramAnalyzer,
 ];

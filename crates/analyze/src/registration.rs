@@ -67,6 +67,7 @@ fn package_managers_keep_owners_of_what_languages_want() {
         "usr/lib/python3/dist-packages/pip-23.dist-info/METADATA",
         "usr/lib/node_modules/npm/package.json",
         "usr/lib/node_modules/@scope/name/package.json",
+        "usr/share/java/slf4j-api.jar",
         "usr/share/doc/six/README",
         "usr/share/rubygems-integration/all/specifications/rake-13.0.6.gemspec",
         "usr/share/rubygems-integration/all/gems/rake-13.0.6/rake.gemspec",

@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod bitnami;
 pub mod conda;
+pub mod java;
 pub mod node;
 pub mod php;
 pub mod program;
@@ -18,6 +19,7 @@ pub fn may_be_package_file(path: impl AsRef<[u8]>) -> bool {
     let path = path.as_ref();
     python::is_metadata_path(path)
         || node::is_manifest_path(path)
+        || java::is_archive_path(path)
         || binary::is_program_path(path)
         || program::is_listed_path(path)
         || ruby::is_specification_path(path)
