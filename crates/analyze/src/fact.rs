@@ -3,7 +3,7 @@
 
 use std::io;
 
-use model::{Distro, Package, Problem, ProblemCode};
+use model::{Distro, Package, Problem, ProblemCode, Secret};
 use serde::{Deserialize, Serialize};
 
 /// One fact of one file.
@@ -25,6 +25,8 @@ pub enum Fact {
     Text(String),
     /// Bytes that only the analyzer itself understands at `finish`.
     Bytes(Vec<u8>),
+    /// A password, key or token, masked. Path, layer and `deleted` are unset.
+    Secret(Box<Secret>),
 }
 
 impl From<Package> for Fact {
@@ -52,6 +54,13 @@ impl Fact {
             Self::Owns { package, paths } => package.len() + texts(paths),
             Self::Text(text) => text.len(),
             Self::Bytes(bytes) => bytes.len(),
+            Self::Secret(secret) => {
+                size_of::<Secret>()
+                    + secret.rule.len()
+                    + secret.title.len()
+                    + secret.category.len()
+                    + secret.excerpt.len()
+            }
         }
     }
 }

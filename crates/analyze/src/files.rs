@@ -21,6 +21,7 @@ pub struct FileView<'a> {
 #[derive(Debug, Default)]
 pub struct Files<'a> {
     files: Vec<FileView<'a>>,
+    hidden: Vec<FileView<'a>>,
     raw: BTreeMap<String, Vec<u8>>,
 }
 
@@ -28,7 +29,7 @@ impl<'a> Files<'a> {
     /// Sorts the files by path.
     pub fn new(mut files: Vec<FileView<'a>>) -> Self {
         files.sort_by(|a, b| a.path.cmp(b.path));
-        Self { files, raw: BTreeMap::new() }
+        Self { files, hidden: Vec::new(), raw: BTreeMap::new() }
     }
 
     /// Adds the raw bytes that [`crate::Analyzer::revisit`] asked for.
@@ -36,6 +37,19 @@ impl<'a> Files<'a> {
     pub fn with_raw(mut self, raw: BTreeMap<String, Vec<u8>>) -> Self {
         self.raw = raw;
         self
+    }
+
+    /// Adds what later layers hide, for an analyzer that [`crate::Analyzer::sees_hidden`].
+    #[must_use]
+    pub fn with_hidden(mut self, mut hidden: Vec<FileView<'a>>) -> Self {
+        hidden.sort_by(|a, b| (a.path, a.layer).cmp(&(b.path, b.layer)));
+        self.hidden = hidden;
+        self
+    }
+
+    /// Contents that a layer holds and a later one removed or replaced, by the path that they had there, sorted.
+    pub fn hidden(&self) -> impl Iterator<Item = FileView<'a>> + '_ {
+        self.hidden.iter().copied()
     }
 
     /// All, sorted by path.

@@ -109,6 +109,12 @@ pub(crate) fn bounded(observation: &Observation, len: usize) {
                 assert!(paths.iter().map(String::len).sum::<usize>() <= 3 * OWNED_BYTES_MAX);
             }
             Fact::Text(text) => plain(text),
+            Fact::Secret(secret) => {
+                [&secret.rule, &secret.title, &secret.category, &secret.excerpt]
+                    .into_iter()
+                    .for_each(|text| plain(text));
+                assert!(secret.start_line >= 1 && secret.end_line >= secret.start_line);
+            }
             Fact::Bytes(_) => {}
         }
     }

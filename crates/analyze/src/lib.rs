@@ -16,6 +16,7 @@ pub mod lang;
 pub mod licence;
 pub mod os;
 mod requires;
+pub mod secret;
 pub mod text;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod registration;
 
 use std::collections::BTreeSet;
 
-use model::ScanType;
+use model::{ImageConfig, ScanType};
 
 pub use content::{Blob, Content};
 pub use fact::{Fact, Observation};
@@ -106,6 +107,18 @@ pub trait Analyzer: Send + Sync {
         false
     }
 
+    /// True for a check of all that any layer holds, whether a later layer hides it or not ([`Files::hidden`]).
+    /// Such a check also [goes by content](Analyzer::goes_by_content), but may leave files out by their path in
+    /// the layer: of a file that is hard-linked, that is the path of the file itself.
+    fn sees_hidden(&self) -> bool {
+        false
+    }
+
+    /// The same check for the image's configuration.
+    fn config_analyzer(&self) -> Option<&dyn ConfigAnalyzer> {
+        None
+    }
+
     /// Whether this entry is of interest. A hot path: called for every regular file of every layer; must
     /// decide by path, size and mode alone and allocate nothing.
     fn wants(&self, entry: &Entry<'_>) -> Want;
@@ -124,6 +137,15 @@ pub trait Analyzer: Send + Sync {
     /// Turns the observations of all visible files into packages, distro and problems. Sets every package's
     /// `path`; layers and owners are filled in by the engine.
     fn finish(&self, files: &Files<'_>, merged: &mut Merged);
+}
+
+/// A check of an image's configuration. Directories have none.
+pub trait ConfigAnalyzer: Send + Sync {
+    /// The scan type that it works for.
+    fn scan_type(&self) -> ScanType;
+
+    /// Adds what it finds.
+    fn finish_config(&self, config: &ImageConfig, merged: &mut Merged);
 }
 
 /// Every analyzer of packages. The order is the order of `finish`: the distro first, then what the distro owns.
@@ -145,7 +167,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
 ];
 
 /// Every analyzer of the other scan types: run when their type is asked for.
-pub static CHECKS: &[&dyn Analyzer] = &[];
+pub static CHECKS: &[&dyn Analyzer] = &[&secret::BundledSecretAnalyzer];
 
 /// The analyzers that these scan types need: those of packages always, since other checks ask who owns a file.
 pub fn chosen(types: &BTreeSet<ScanType>) -> Vec<&'static dyn Analyzer> {
