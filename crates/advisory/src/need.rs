@@ -127,8 +127,8 @@ pub fn need(kind: PackageKind, distro: Option<&Distro>) -> Result<Need, Reason> 
         PackageKind::Nuget => "NuGet".to_owned(),
         PackageKind::Composer => "Packagist".to_owned(),
         PackageKind::Bitnami => "Bitnami".to_owned(),
-        PackageKind::Conda | PackageKind::Generic | PackageKind::Alpm => return Err(Reason::Kind),
-        PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm => {
+        PackageKind::Conda | PackageKind::Generic => return Err(Reason::Kind),
+        PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm | PackageKind::Alpm => {
             let distro = distro.filter(|distro| !distro.id.is_empty()).ok_or(Reason::UnknownOs)?;
             ecosystem_of(distro)?
         }
@@ -208,9 +208,10 @@ fn alpine_release(version: &str) -> String {
     }
 }
 
-/// `15.4` -> `15 SP4`.
+/// `15.4` -> `15 SP4`; from 16 on there are no service packs.
 fn service_pack(version: &str) -> String {
     match version.split_once('.') {
+        Some((major, _)) if major.parse().is_ok_and(|major: u32| major >= 16) => version.to_owned(),
         Some((major, pack)) if pack != "0" => format!("{major} SP{pack}"),
         Some((major, _)) => major.to_owned(),
         None => version.to_owned(),
@@ -226,55 +227,107 @@ mod tests {
         Distro { id: id.into(), version_id: some(version), codename: some(codename), ..Distro::default() }
     }
 
-    #[test]
-    fn finds_the_shard_of_a_distribution() {
-        use PackageKind::{Apk, Deb, Rpm};
-        for (kind, id, version, codename, shard, export) in [
-            (Deb, "debian", "12", "bookworm", "debian-12", "Debian"),
-            (Deb, "debian", "11.7", "", "debian-11", "Debian"),
-            (Deb, "debian", "", "trixie", "debian-13", "Debian"),
-            (Deb, "debian", "", "sid", "debian-sid", "Debian"),
-            (Deb, "ubuntu", "22.04", "jammy", "ubuntu-22.04", "Ubuntu"),
-            (Apk, "alpine", "3.20.3", "", "alpine-3.20", "Alpine"),
-            (Apk, "alpine", "3.21.0_alpha20240923", "", "alpine-edge", "Alpine"),
-            (Apk, "wolfi", "20230201", "", "wolfi", "Wolfi"),
-            (Apk, "chainguard", "20230214", "", "chainguard", "Chainguard"),
-            (Rpm, "almalinux", "8.5", "", "almalinux-8", "AlmaLinux"),
-            (Rpm, "rocky", "9.3", "", "rocky-9", "Rocky Linux"),
-            (Rpm, "mariner", "2.0", "", "azurelinux-2", "Azure Linux"),
-            (Rpm, "azurelinux", "3.0", "", "azurelinux-3", "Azure Linux"),
-            (Rpm, "photon", "5.0", "", "photon-5.0", "Photon OS"),
-            (Rpm, "sles", "15.4", "", "sles-15.4", "SUSE"),
-            (Rpm, "sles", "15", "", "sles-15", "SUSE"),
-            (Rpm, "opensuse-leap", "15.5", "", "opensuse-leap-15.5", "openSUSE"),
-            (Rpm, "opensuse-tumbleweed", "20240101", "", "opensuse-tumbleweed", "openSUSE"),
-        ] {
-            let found = need(kind, Some(&distro(id, version, codename))).unwrap();
-            assert_eq!((found.shard.as_str(), found.export), (shard, export), "{id} {version}");
+    /// The shard and its export, or why there is none.
+    fn found(kind: PackageKind, distro: &Distro) -> String {
+        match need(kind, Some(distro)) {
+            Ok(need) => format!("{} of {}", need.shard, need.export),
+            Err(reason) => format!("{reason:?}"),
         }
-        let mut sid = distro("debian", "", "");
-        sid.pretty_name = Some("Debian GNU/Linux forky/sid".into());
-        assert_eq!(need(Deb, Some(&sid)).unwrap().shard.as_str(), "debian-14");
     }
 
     #[test]
-    fn says_what_is_not_covered() {
-        use PackageKind::{Apk, Deb, Rpm};
-        for (kind, id, version, reason) in [
-            (Rpm, "rhel", "9.4", Reason::Distro),
-            (Rpm, "centos", "7", Reason::Distro),
-            (Rpm, "amzn", "2023", Reason::Distro),
-            (Rpm, "fedora", "40", Reason::Distro),
-            (Deb, "linuxmint", "21", Reason::Distro),
-            (Deb, "", "", Reason::UnknownOs),
-            (Apk, "alpine", "", Reason::Release),
-            (Deb, "debian", "", Reason::Release),
-            (Deb, "ubuntu", "jammy", Reason::Release),
-            (Rpm, "debian", "12", Reason::Foreign),
+    fn every_distribution_has_a_shard_or_a_reason() {
+        use PackageKind::{Alpm, Apk, Deb, Rpm};
+        for (kind, id, version, codename, expected) in [
+            (Deb, "debian", "12", "bookworm", "debian-12 of Debian"),
+            (Deb, "debian", "11.7", "", "debian-11 of Debian"),
+            (Deb, "debian", "", "trixie", "debian-13 of Debian"),
+            (Deb, "debian", "", "sid", "debian-sid of Debian"),
+            (Deb, "debian", "", "", "Release"),
+            (Deb, "ubuntu", "22.04", "jammy", "ubuntu-22.04 of Ubuntu"),
+            (Deb, "ubuntu", "24.10", "oracular", "ubuntu-24.10 of Ubuntu"),
+            (Deb, "ubuntu", "jammy", "", "Release"),
+            (Deb, "ubuntu", "", "jammy", "Release"),
+            (Deb, "linuxmint", "21", "", "Distro"),
+            (Deb, "raspbian", "12", "bookworm", "Distro"),
+            (Deb, "", "", "", "UnknownOs"),
+            (Apk, "alpine", "3.20.3", "", "alpine-3.20 of Alpine"),
+            (Apk, "alpine", "3.21.0_alpha20240923", "", "alpine-edge of Alpine"),
+            (Apk, "alpine", "", "", "Release"),
+            (Apk, "wolfi", "20230201", "", "wolfi of Wolfi"),
+            (Apk, "chainguard", "20230214", "", "chainguard of Chainguard"),
+            (Apk, "minimos", "20241031", "", "minimos of MinimOS"),
+            (Apk, "postmarketos", "24.06", "", "Distro"),
+            (Rpm, "almalinux", "8.5", "", "almalinux-8 of AlmaLinux"),
+            (Rpm, "almalinux", "10.0", "", "almalinux-10 of AlmaLinux"),
+            (Rpm, "rocky", "9.3", "", "rocky-9 of Rocky Linux"),
+            (Rpm, "mariner", "2.0", "", "azurelinux-2 of Azure Linux"),
+            (Rpm, "azurelinux", "3.0", "", "azurelinux-3 of Azure Linux"),
+            (Rpm, "photon", "5.0", "", "photon-5.0 of Photon OS"),
+            (Rpm, "sles", "15.4", "", "sles-15.4 of SUSE"),
+            (Rpm, "sles", "15", "", "sles-15 of SUSE"),
+            (Rpm, "sles", "12.5", "", "sles-12.5 of SUSE"),
+            (Rpm, "sles", "16.0", "", "sles-16.0 of SUSE"),
+            (Rpm, "sled", "15.6", "", "sles-15.6 of SUSE"),
+            (Rpm, "sle-micro", "5.5", "", "sles-micro-5.5 of SUSE"),
+            (Rpm, "sl-micro", "6.0", "", "sles-micro-6.0 of SUSE"),
+            (Rpm, "opensuse-leap", "15.5", "", "opensuse-leap-15.5 of openSUSE"),
+            (Rpm, "opensuse-tumbleweed", "20240101", "", "opensuse-tumbleweed of openSUSE"),
+            (Rpm, "rhel", "9.4", "", "Distro"),
+            (Rpm, "centos", "7", "", "Distro"),
+            (Rpm, "centos", "9", "", "Distro"),
+            (Rpm, "ol", "8.9", "", "Distro"),
+            (Rpm, "amzn", "2023", "", "Distro"),
+            (Rpm, "fedora", "40", "", "Distro"),
+            (Rpm, "openeuler", "22.03", "", "Distro"),
+            (Rpm, "debian", "12", "", "Foreign"),
+            (Deb, "wolfi", "20230201", "", "Foreign"),
+            (Alpm, "arch", "20250101.0.1", "", "Distro"),
+            (Alpm, "", "", "", "UnknownOs"),
+            (Alpm, "debian", "12", "", "Foreign"),
         ] {
-            assert_eq!(need(kind, Some(&distro(id, version, ""))), Err(reason), "{id} {version}");
+            assert_eq!(found(kind, &distro(id, version, codename)), expected, "{kind:?} {id} {version}");
         }
+        let mut sid = distro("debian", "", "");
+        sid.pretty_name = Some("Debian GNU/Linux forky/sid".into());
+        assert_eq!(found(Deb, &sid), "debian-14 of Debian");
         assert_eq!(need(Deb, None), Err(Reason::UnknownOs));
+    }
+
+    #[test]
+    fn packages_of_languages_need_no_distribution() {
+        use PackageKind as Kind;
+        for (kind, expected) in [
+            (Kind::Pypi, "pypi"),
+            (Kind::Npm, "npm"),
+            (Kind::Golang, "go"),
+            (Kind::Cargo, "crates-io"),
+            (Kind::Maven, "maven"),
+            (Kind::Gem, "rubygems"),
+            (Kind::Nuget, "nuget"),
+            (Kind::Composer, "packagist"),
+            (Kind::Bitnami, "bitnami"),
+        ] {
+            let need = need(kind, None).unwrap();
+            assert_eq!(need.shard.as_str(), expected);
+            assert!(crate::version::scheme(need.scheme).is_some(), "{expected} has no order");
+        }
+        assert_eq!(need(Kind::Conda, None), Err(Reason::Kind));
+        assert_eq!(need(Kind::Generic, None), Err(Reason::Kind));
+    }
+
+    #[test]
+    fn an_image_without_a_distribution_lacks_nothing_but_for_its_own_packages() {
+        let scratch = |packages| needs(&Inventory { packages, ..Inventory::default() });
+        let gaps = |needs: &Needs| needs.not_covered.iter().map(|gap| gap.reason).collect::<Vec<_>>();
+        let go = || Package::new(PackageKind::Golang, "example.org/tide", "v1.0.0");
+        let one = scratch(vec![go()]);
+        assert_eq!((one.shards.len(), gaps(&one)), (1, vec![]));
+        assert_eq!(scratch(Vec::new()), Needs::default());
+        let odd = scratch(vec![go(), Package::new(PackageKind::Deb, "libc6", "2.36-9")]);
+        assert_eq!((odd.shards.len(), gaps(&odd)), (1, vec![Reason::UnknownOs]));
+        let busybox = scratch(vec![Package::new(PackageKind::Generic, "busybox", "1.36.1")]);
+        assert_eq!((busybox.shards.len(), gaps(&busybox)), (0, vec![Reason::Kind]));
     }
 
     #[test]

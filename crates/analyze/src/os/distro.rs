@@ -10,6 +10,9 @@ mod assignments;
 mod fallbacks;
 mod names;
 
+#[cfg(test)]
+mod distributions;
+
 use model::{Distro, Problem, ProblemCode};
 
 use crate::{Analyzer, Content, Entry, Fact, FileView, Files, Merged, Observation, Want};
@@ -43,6 +46,7 @@ const SOURCES: &[&str] = &[
     "etc/mariner-release",
     "etc/photon-release",
     "etc/SuSE-release",
+    "etc/openEuler-release",
     "etc/system-release",
     "etc/redhat-release",
     "etc/debian_version",
@@ -58,7 +62,7 @@ impl Analyzer for DistroAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn anchors(&self) -> &'static [&'static str] {

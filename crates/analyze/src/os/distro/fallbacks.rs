@@ -25,6 +25,8 @@ pub(super) fn parse_release_line(bytes: &[u8]) -> Option<Distro> {
     let n_parts = match id.as_str() {
         "centos" => 1,
         "mariner" | "azurelinux" | "photon" => 2,
+        // `2023.4.20240401`; the first one was named by year and month (`2018.03`).
+        "amzn" if version.as_deref().is_some_and(|version| version.starts_with("202")) => 1,
         _ => usize::MAX,
     };
     version = version.map(|version| version.split('.').take(n_parts).collect::<Vec<_>>().join("."));
