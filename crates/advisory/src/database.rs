@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ecosystem::ShardName,
+    enrichment::{self, EnrichmentFile, Kind, WrittenEnrichment},
     shard::{Shard, ShardError, WrittenShard},
 };
 
@@ -93,6 +94,15 @@ pub struct Entry {
 struct Manifest {
     format: u32,
     shards: BTreeMap<String, Entry>,
+    /// By the name of the kind. `advisories` counts CVEs here.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    enrichment: BTreeMap<String, Entry>,
+}
+
+impl Manifest {
+    fn files(&self) -> impl Iterator<Item = &str> {
+        self.shards.values().chain(self.enrichment.values()).map(|entry| entry.file.as_str())
+    }
 }
 
 /// A database directory. Holds no open file; every call sees the newest manifest.
@@ -122,6 +132,32 @@ impl Database {
         Ok(self.load_manifest()?.shards)
     }
 
+    /// The enrichment that is there, by the name of its kind; entries count CVEs.
+    pub fn enrichment_status(&self) -> Result<BTreeMap<String, Entry>, DatabaseError> {
+        Ok(self.load_manifest()?.enrichment)
+    }
+
+    /// Opens enrichment; `None` when the database has none of that kind.
+    pub fn enrichment(&self, kind: Kind) -> Result<Option<EnrichmentFile>, DatabaseError> {
+        let mut attempt = 1;
+        loop {
+            let Some(entry) = self.load_manifest()?.enrichment.remove(kind.as_str()) else { return Ok(None) };
+            let opened = self.entry_path(&entry).and_then(|path| EnrichmentFile::open(&path));
+            match opened {
+                Ok(file) if file.info().kind == kind => return Ok(Some(file)),
+                Ok(_) => {
+                    return Err(DatabaseError::Shard(kind.to_string(), ShardError::Corrupt("its kind")));
+                }
+                Err(ShardError::Io(error))
+                    if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(error) => return Err(DatabaseError::Shard(kind.to_string(), error)),
+            }
+        }
+    }
+
     /// Opens a shard; `None` when the database has none of that name.
     pub fn shard(&self, name: &ShardName) -> Result<Option<Shard>, DatabaseError> {
         let mut attempt = 1;
@@ -140,12 +176,16 @@ impl Database {
         }
     }
 
-    fn open_entry(&self, name: &ShardName, entry: &Entry) -> Result<Shard, ShardError> {
-        // The manifest may name a file of this directory, never another place.
+    /// The manifest may name a file of this directory, never another place.
+    fn entry_path(&self, entry: &Entry) -> Result<PathBuf, ShardError> {
         if entry.file.contains(['/', '\\']) || entry.file.starts_with('.') {
             return Err(ShardError::Corrupt("its file name in the manifest"));
         }
-        let shard = Shard::open(&self.dir.join(&entry.file))?;
+        Ok(self.dir.join(&entry.file))
+    }
+
+    fn open_entry(&self, name: &ShardName, entry: &Entry) -> Result<Shard, ShardError> {
+        let shard = Shard::open(&self.entry_path(entry)?)?;
         if shard.info().name != name.as_str() {
             return Err(ShardError::Corrupt("its name"));
         }
@@ -178,6 +218,41 @@ impl Database {
         })
     }
 
+    /// Makes enrichment that was written into this directory visible, and removes what it replaces. Each file is
+    /// verified first.
+    pub fn install_enrichment(&self, files: &[(WrittenEnrichment, Origin)]) -> Result<(), DatabaseError> {
+        for (written, _) in files {
+            let checked = EnrichmentFile::open(&written.path).and_then(|file| file.verify());
+            checked.map_err(|error| DatabaseError::Shard(written.info.kind.to_string(), error))?;
+        }
+        self.change(|manifest| {
+            for (written, origin) in files {
+                let file = written.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let info = &written.info;
+                let entry = Entry {
+                    file,
+                    digest: written.digest.clone(),
+                    bytes: written.bytes,
+                    source: info.source.clone(),
+                    advisories: info.entries,
+                    rows: info.entries,
+                    built: info.built.clone(),
+                    origin: origin.clone(),
+                };
+                manifest.enrichment.insert(info.kind.to_string(), entry);
+            }
+        })
+    }
+
+    /// Notes that the source of this enrichment was asked for and had not changed.
+    pub fn confirm_enrichment(&self, kind: Kind, checked: &str) -> Result<(), DatabaseError> {
+        self.change(|manifest| {
+            if let Some(entry) = manifest.enrichment.get_mut(kind.as_str()) {
+                entry.origin.checked = Some(checked.to_owned());
+            }
+        })
+    }
+
     /// Notes that these shards' exports were asked for and had not changed.
     pub fn confirm(&self, names: &[ShardName], checked: &str) -> Result<(), DatabaseError> {
         self.change(|manifest| {
@@ -206,11 +281,11 @@ impl Database {
         lock.lock().map_err(io("lock", &lock_path))?;
 
         let mut manifest = self.load_manifest()?;
-        let before: Vec<String> = manifest.shards.values().map(|entry| entry.file.clone()).collect();
+        let before: Vec<String> = manifest.files().map(str::to_owned).collect();
         change(&mut manifest);
         let path = self.dir.join(MANIFEST);
         self.store(&manifest, &path).map_err(io("write", &path))?;
-        let is_named = |file: &str| manifest.shards.values().any(|entry| entry.file == file);
+        let is_named = |file: &str| manifest.files().any(|named| named == file);
         for file in before.iter().filter(|file| !file.contains('/') && !is_named(file)) {
             // Left behind at worst: the file is not named any more.
             let _ = fs::remove_file(self.dir.join(file));
@@ -226,7 +301,8 @@ impl Database {
         for entry in entries.flatten() {
             let Ok(name) = entry.file_name().into_string() else { continue };
             let temporary = name.starts_with('.') && name.ends_with(".tmp");
-            if !temporary && (!name.ends_with(".shard") || is_named(&name)) {
+            let ours = name.ends_with(".shard") || name.ends_with(enrichment::SUFFIX);
+            if !temporary && (!ours || is_named(&name)) {
                 continue;
             }
             let modified = entry.metadata().and_then(|metadata| metadata.modified());
@@ -260,7 +336,8 @@ impl Database {
                 read.map_err(|error| DatabaseError::Io("read", path.clone(), error))?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Manifest { format: FORMAT, shards: BTreeMap::new() });
+                let (shards, enrichment) = (BTreeMap::new(), BTreeMap::new());
+                return Ok(Manifest { format: FORMAT, shards, enrichment });
             }
             Err(error) => return Err(DatabaseError::Io("open", path, error)),
         }
@@ -422,7 +499,7 @@ mod tests {
                 origin: Origin::default(),
             };
             let shards = BTreeMap::from([("debian-12".to_owned(), entry)]);
-            let text = serde_json::to_vec(&Manifest { format, shards }).unwrap();
+            let text = serde_json::to_vec(&Manifest { format, shards, enrichment: BTreeMap::new() }).unwrap();
             fs::write(dir.path().join(MANIFEST), text).unwrap();
         };
         for file in ["../outside.shard", "/etc/passwd", "missing.shard", ".manifest"] {

@@ -7,6 +7,7 @@ pub mod component;
 pub mod database;
 pub mod diff;
 pub mod ecosystem;
+pub mod enrichment;
 pub mod matcher;
 pub mod need;
 pub mod shard;

@@ -268,6 +268,8 @@ mod tests {
             state: FixState::Unstated,
             fixed_versions: Vec::new(),
             title: String::new(),
+            ratings: Vec::new(),
+            enrichment: model::Enrichment::default(),
             evidence: Vec::new(),
         };
         ImageFinding {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use advisory::component::components;
+use advisory::{component::components, enrichment::EnrichmentSet};
 use model::{Finding, Report, ScanStatus};
 use store::{Image, ImageFinding, Scan, StoreError};
 
@@ -82,7 +82,10 @@ impl Service {
     ) -> Result<Report, ReportError> {
         let document = self.inventory_document(inventory).await?;
         let body: ReportBody = serde_json::from_str(body).map_err(|_| ReportError::Damaged("report"))?;
-        Ok(assemble(reference, document, body, findings))
+        let mut report = assemble(reference, document, body, findings);
+        // As of today: none of it is stored, since it changes daily and decides nothing.
+        EnrichmentSet::open(&self.advisories.database).enrich(&mut report);
+        Ok(report)
     }
 }
 
@@ -115,5 +118,13 @@ fn assemble(
     });
     let mut types = inventory.looked_for.clone();
     types.extend([model::ScanType::Sbom, model::ScanType::Vulnerability]);
-    Report { image, types, inventory, findings, coverage: body.coverage, problems: body.problems }
+    Report {
+        image,
+        types,
+        inventory,
+        findings,
+        coverage: body.coverage,
+        enrichment: Vec::new(),
+        problems: body.problems,
+    }
 }

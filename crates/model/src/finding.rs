@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{advisory::FixState, severity::Severity};
+use crate::{advisory::FixState, enrichment::Enrichment, severity::Severity};
 
 /// One finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The CVE, or the id of the advisory where there is none.
     pub id: String,
@@ -15,7 +15,7 @@ pub struct Finding {
     pub aliases: Vec<String>,
     /// Index of the package in the inventory.
     pub package: u32,
-    /// The highest severity that the evidence gives.
+    /// The chosen one of `ratings`; `docs/severity.md` states the order of choice.
     pub severity: Severity,
     /// CVSS base score in tenths behind it, when there is one.
     pub score_tenths: Option<u8>,
@@ -29,6 +29,36 @@ pub struct Finding {
     pub title: String,
     /// Why it was reported: never empty, best first.
     pub evidence: Vec<Evidence>,
+    /// What each source says of its severity, the chosen one first; sources that say nothing are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ratings: Vec<SourceRating>,
+    /// What is known of its CVE; filled in when a report is made or shown, never by matching.
+    #[serde(default, skip_serializing_if = "Enrichment::is_empty")]
+    pub enrichment: Enrichment,
+}
+
+/// How severe one source says that a vulnerability is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SourceRating {
+    /// Id of the advisory, or who rated it where that is no advisory (`CISA-ADP`, `nvd@nist.gov`).
+    pub source: String,
+    /// Name of the shard that it came from, for example `debian-12` or `cve-severity`.
+    pub shard: String,
+    /// The source's own word, or what its score means.
+    pub severity: Severity,
+    /// CVSS base score in tenths, computed from the vector.
+    pub score_tenths: Option<u8>,
+    /// CVSS vector, verbatim.
+    pub vector: Option<String>,
+}
+
+impl SourceRating {
+    /// The version of CVSS of the vector: `2.0`, `3.0`, `3.1`, `4.0`.
+    pub fn cvss_version(&self) -> Option<&str> {
+        // Vectors of version 2 carry no prefix.
+        let vector = self.vector.as_deref()?;
+        Some(vector.strip_prefix("CVSS:").map_or("2.0", |rest| rest.split('/').next().unwrap_or_default()))
+    }
 }
 
 /// One advisory that says so, and how it matched.

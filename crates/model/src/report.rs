@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest, finding::Finding, inventory::Inventory, platform::Platform, problem::Problem,
-    scan_type::ScanType,
+    digest::Digest, enrichment::EnrichmentUsed, finding::Finding, inventory::Inventory, platform::Platform,
+    problem::Problem, scan_type::ScanType,
 };
 
 /// What was scanned.
@@ -66,6 +66,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Which advisories were looked at.
     pub coverage: Vec<Coverage>,
+    /// What else was known of CVEs, by name. That it is missing makes no report partial.
+    pub enrichment: Vec<EnrichmentUsed>,
     /// Problems of matching; those of reading are in the inventory.
     pub problems: Vec<Problem>,
 }

@@ -48,6 +48,8 @@ mod tests {
             state: FixState::Affected,
             fixed_versions: fixed.iter().map(ToString::to_string).collect(),
             title: String::new(),
+            ratings: Vec::new(),
+            enrichment: model::Enrichment::default(),
             evidence: Vec::<Evidence>::new(),
         }
     }

@@ -18,11 +18,29 @@ pub fn build(image: ImageFacts, inventory: Inventory, shards: &ShardSet, problem
     problems.retain(|problem| !inventory.problems.contains(problem));
     problems.sort();
     problems.dedup();
-    Report { image, types, inventory, findings: matches.findings, coverage: matches.coverage, problems }
+    let mut report = Report {
+        image,
+        types,
+        inventory,
+        findings: matches.findings,
+        coverage: matches.coverage,
+        enrichment: Vec::new(),
+        problems,
+    };
+    shards.enrichment().enrich(&mut report);
+    report
 }
 
 /// The report of an inventory for which no advisories were asked.
 pub fn build_unmatched(image: ImageFacts, inventory: Inventory) -> Report {
     let types: BTreeSet<ScanType> = inventory.looked_for.iter().copied().chain([ScanType::Sbom]).collect();
-    Report { image, types, inventory, findings: Vec::new(), coverage: Vec::new(), problems: Vec::new() }
+    Report {
+        image,
+        types,
+        inventory,
+        findings: Vec::new(),
+        coverage: Vec::new(),
+        enrichment: Vec::new(),
+        problems: Vec::new(),
+    }
 }

@@ -8,13 +8,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
-    Finding,
+    Finding, Severity, SourceRating,
     advisory::{FixState, Rating},
     finding::Evidence,
 };
 
 use super::range::Order;
-use crate::shard::{AdvisoryView, Shard};
+use crate::{
+    enrichment::EnrichmentSet,
+    shard::{AdvisoryView, Shard},
+};
 
 /// A row that holds the version of a package.
 #[derive(Clone, Debug)]
@@ -34,6 +37,10 @@ pub(super) struct Origin<'s> {
     pub(super) shard: &'s Shard,
     pub(super) order: Order,
     pub(super) package: u32,
+    /// Whether it is the distribution that speaks of the package.
+    pub(super) is_os: bool,
+    /// Rates what no advisory rates.
+    pub(super) enrichment: &'s EnrichmentSet,
 }
 
 /// The CVE that an id names: `CVE-2024-1`, also within `UBUNTU-CVE-2024-1` and its like.
@@ -144,34 +151,55 @@ fn rating(hit: &Hit<'_>, view: &AdvisoryView<'_>) -> Rating {
         None => general,
         Some(own) if own.score_tenths.is_some() || own.vector.is_some() => own.clone(),
         // A word without a score: the score still tells people what it rests on.
-        Some(own) => Rating { severity: own.severity, ..general },
+        Some(own) if own.severity != Severity::Unknown => Rating { severity: own.severity, ..general },
+        Some(_) => general,
     }
+}
+
+/// Whose rating is chosen: the lowest rank among those that say something, and of equal ranks the most severe.
+/// `docs/severity.md` states the order.
+fn rank(rating: &Rating, hit: &Hit<'_>, member: &Matched<'_>, is_os: bool) -> u8 {
+    if rating.severity == Severity::Unknown {
+        return 2;
+    }
+    let first = if is_os {
+        // The distribution's word on this very package: Debian's urgency, Ubuntu's priority.
+        hit.rating.as_ref().is_some_and(|own| own.severity != Severity::Unknown)
+    } else {
+        // GitHub reviews what it publishes; other databases mostly pass on what they were told.
+        member.view.id.starts_with("GHSA-")
+    };
+    u8::from(!first)
 }
 
 fn finding(origin: &Origin<'_>, id: &str, members: &[&Matched<'_>]) -> Finding {
     let order = &origin.order;
-    let mut rated: Vec<(Rating, &Hit<'_>, &Matched<'_>)> = Vec::new();
+    let mut rated: Vec<(u8, Rating, &Hit<'_>, &Matched<'_>)> = Vec::new();
     for member in members {
-        rated.extend(member.hits.iter().map(|hit| (rating(hit, &member.view), hit, *member)));
+        rated.extend(member.hits.iter().map(|hit| {
+            let rating = rating(hit, &member.view);
+            (rank(&rating, hit, member, origin.is_os), rating, hit, *member)
+        }));
     }
-    // Best first: the most severe, then what names a fix, then by name.
-    rated.sort_by(|(a, x, m), (b, y, n)| {
+    // Best first: whose rating counts, the most severe, then what names a fix, then by name.
+    rated.sort_by(|(r, a, x, m), (s, b, y, n)| {
         let severity = b.severity.cmp(&a.severity).then_with(|| b.score_tenths.cmp(&a.score_tenths));
         let fix = y.fixed.is_some().cmp(&x.fixed.is_some());
-        severity.then(fix).then_with(|| m.view.id.cmp(n.view.id)).then_with(|| x.range.cmp(&y.range))
+        let name = || m.view.id.cmp(n.view.id).then_with(|| x.range.cmp(&y.range));
+        r.cmp(s).then(severity).then(fix).then_with(name)
     });
 
-    let mut fixed: Vec<&str> = rated.iter().filter_map(|(_, hit, _)| hit.fixed).collect();
+    let mut fixed: Vec<&str> = rated.iter().filter_map(|(_, _, hit, _)| hit.fixed).collect();
     fixed.sort_by(|a, b| order.compare(a, b).then_with(|| a.cmp(b)));
     fixed.dedup_by(|a, b| order.compare(a, b).is_eq());
     let stated = rated
         .iter()
-        .map(|(_, hit, _)| hit.state)
+        .map(|(_, _, hit, _)| hit.state)
         .find(|state| !matches!(state, FixState::Unstated | FixState::Fixed));
     let state = if fixed.is_empty() { stated.unwrap_or(FixState::Affected) } else { FixState::Fixed };
 
     let mut evidence: Vec<Evidence> = Vec::new();
-    for (_, hit, member) in &rated {
+    for (_, _, hit, member) in &rated {
         let item = Evidence {
             advisory: member.view.id.to_owned(),
             shard: origin.shard.info().name.clone(),
@@ -184,10 +212,11 @@ fn finding(origin: &Origin<'_>, id: &str, members: &[&Matched<'_>]) -> Finding {
             evidence.push(item);
         }
     }
-    let best = rated.first().map(|(rating, ..)| rating.clone()).unwrap_or_default();
-    let score = rated.iter().find(|(rating, ..)| rating.score_tenths.is_some() || rating.vector.is_some());
-    let score = score.map(|(rating, ..)| rating.clone()).unwrap_or_default();
-    let titles = rated.iter().map(|(_, _, member)| origin.shard.title(member.index));
+    let ratings = ratings(origin, id, &rated);
+    let best = ratings.first().cloned().unwrap_or_default();
+    let scored = |rating: &&SourceRating| rating.score_tenths.is_some() || rating.vector.is_some();
+    let score = ratings.iter().find(scored).cloned().unwrap_or_default();
+    let titles = rated.iter().map(|(_, _, _, member)| origin.shard.title(member.index));
     Finding {
         id: id.to_owned(),
         aliases: other_names(id, members),
@@ -199,7 +228,37 @@ fn finding(origin: &Origin<'_>, id: &str, members: &[&Matched<'_>]) -> Finding {
         fixed_versions: fixed.into_iter().map(str::to_owned).collect(),
         title: titles.into_iter().find(|title| !title.is_empty()).unwrap_or_default().to_owned(),
         evidence,
+        ratings,
+        enrichment: model::Enrichment::default(),
     }
+}
+
+/// What each source says, the chosen one first. Only what no advisory rates is rated by those who rate CVEs.
+fn ratings(
+    origin: &Origin<'_>,
+    id: &str,
+    rated: &[(u8, Rating, &Hit<'_>, &Matched<'_>)],
+) -> Vec<SourceRating> {
+    let mut ratings: Vec<SourceRating> = Vec::new();
+    for (_, Rating { severity, vector, score_tenths }, _, member) in rated {
+        if *severity == Severity::Unknown && vector.is_none() {
+            continue;
+        }
+        let rating = SourceRating {
+            source: member.view.id.to_owned(),
+            shard: origin.shard.info().name.clone(),
+            severity: *severity,
+            score_tenths: *score_tenths,
+            vector: vector.clone(),
+        };
+        if !ratings.contains(&rating) {
+            ratings.push(rating);
+        }
+    }
+    if ratings.iter().all(|rating| rating.severity == Severity::Unknown) {
+        ratings.splice(0..0, origin.enrichment.ratings(id));
+    }
+    ratings
 }
 
 /// Other names of the same vulnerability. An advisory over several CVEs is a name of none of them, and whose

@@ -31,6 +31,7 @@ use self::{
 use crate::{
     database::Database,
     ecosystem::{ShardName, lookup_name},
+    enrichment::EnrichmentSet,
     need::{self, Lookup, Need, Needs, Reason, is_matched, needs},
     shard::{Row, Shard},
     version,
@@ -40,13 +41,14 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct ShardSet {
     shards: BTreeMap<ShardName, Result<Shard, String>>,
+    enrichment: EnrichmentSet,
 }
 
 impl ShardSet {
     /// Opens what is needed and there. A shard that cannot be used becomes a problem of the match, not an
     /// error; so does a damaged manifest.
     pub fn open(database: &Database, needs: &Needs) -> Self {
-        let mut set = Self::default();
+        let mut set = Self { enrichment: EnrichmentSet::open(database), ..Self::default() };
         for need in &needs.shards {
             match database.shard(&need.shard) {
                 Ok(Some(shard)) => set.insert(need.shard.clone(), shard),
@@ -62,6 +64,18 @@ impl ShardSet {
     /// Adds an open shard.
     pub fn insert(&mut self, name: ShardName, shard: Shard) {
         self.shards.insert(name, Ok(shard));
+    }
+
+    /// The same with this enrichment.
+    #[must_use]
+    pub fn with_enrichment(mut self, enrichment: EnrichmentSet) -> Self {
+        self.enrichment = enrichment;
+        self
+    }
+
+    /// What is known of CVEs beside these shards. Matching takes from it the severity of what no advisory rates.
+    pub const fn enrichment(&self) -> &EnrichmentSet {
+        &self.enrichment
     }
 
     /// The shard of that name, when it can be used.
@@ -133,7 +147,8 @@ pub fn match_packages(inventory: &Inventory, shards: &ShardSet) -> Matches {
         }
         let Some((need, shard, order)) = usable.get(&package.kind).copied() else { continue };
         let at = u32::try_from(at).unwrap_or(u32::MAX);
-        let origin = Origin { shard, order, package: at };
+        let origin =
+            Origin { shard, order, package: at, is_os: package.kind.is_os(), enrichment: &shards.enrichment };
         matches.findings.extend(match_package(package, need, &origin, &image, &mut problems));
     }
     matches.findings.sort_by(|a, b| {
@@ -169,7 +184,8 @@ pub fn match_component(component: &Component, shards: &ShardSet) -> Option<Vec<F
     let need = need::need(component.package.kind, component.distro.as_ref()).ok()?;
     let (shard, order) = usable_shard(&need, shards).ok()?;
     let image = Image { channels: component.channels.clone() };
-    let origin = Origin { shard, order, package: 0 };
+    let is_os = component.package.kind.is_os();
+    let origin = Origin { shard, order, package: 0, is_os, enrichment: &shards.enrichment };
     let mut findings = match_package(&component.package, &need, &origin, &image, &mut BTreeSet::new());
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     Some(findings)

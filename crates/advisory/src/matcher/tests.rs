@@ -9,7 +9,11 @@ use model::{
 };
 
 use super::*;
-use crate::{ecosystem::place, shard::ShardWriter};
+use crate::{
+    ecosystem::place,
+    enrichment::{EnrichmentFile, EnrichmentWriter, Entry, Kind},
+    shard::ShardWriter,
+};
 
 /// `i1 f2 l3 m4`: introduced 1, fixed 2, last affected 3, limit 4.
 fn events(text: &str) -> Vec<Event> {
@@ -305,6 +309,76 @@ fn severity_is_the_highest_and_the_vendors_word_goes_first() {
         "1",
     );
     assert_eq!(summary(&order), ["CVE-2-2", "CVE-2-1"]);
+}
+
+#[test]
+fn the_rating_is_chosen_by_the_stated_order() {
+    const CVE: &str = "CVE-2024-0001";
+    let nvd = model::SourceRating {
+        source: "nvd".into(),
+        shard: "cve-severity".into(),
+        severity: Severity::Critical,
+        score_tenths: Some(98),
+        vector: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".into()),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = EnrichmentWriter::new(Kind::CveSeverity);
+    assert!(writer.push(CVE, &Entry::CveSeverity(vec![nvd])));
+    let path = writer.finish(dir.path(), "", "").unwrap().path;
+
+    // Id, general rating, own rating for the package.
+    type Said<'a> = (&'a str, Option<(Severity, u8)>, Option<Severity>);
+    let check = |ecosystem: &str, said: &[Said<'_>], expected: &str| {
+        let advisories: Vec<Advisory> = said
+            .iter()
+            .map(|(id, general, own)| {
+                let mut affected = row(ecosystem, "x", &["i0"]);
+                affected.severity = own.map(|severity| Rating { severity, ..Rating::default() });
+                let severity = general.map(|(severity, score)| Rating {
+                    severity,
+                    vector: Some(format!("{id}'s")),
+                    score_tenths: Some(score),
+                });
+                let severity = severity.unwrap_or_default();
+                Advisory { severity, ..advisory(id, &[CVE], vec![affected]) }
+            })
+            .collect();
+        let mut set = EnrichmentSet::default();
+        set.insert(EnrichmentFile::open(&path).unwrap());
+        let kind = if ecosystem == "PyPI" { PackageKind::Pypi } else { PackageKind::Deb };
+        let inventory = image("debian", "12", vec![package(kind, "x", "1")]);
+        let matches = match_packages(&inventory, &shards(&advisories).with_enrichment(set));
+        let finding = &matches.findings[0];
+        let ratings: Vec<String> = finding
+            .ratings
+            .iter()
+            .map(|r| format!("{}={} {:?}", r.source, r.severity, r.score_tenths.unwrap_or_default()))
+            .collect();
+        let chosen = format!("{} {}", finding.severity, finding.score_tenths.unwrap_or_default());
+        assert_eq!(format!("{chosen}: {}", ratings.join(", ")), expected, "{ecosystem} {said:?}");
+        if let Some(first) = finding.ratings.first() {
+            assert_eq!(finding.severity, first.severity, "the chosen one comes first");
+        }
+    };
+    let (low, medium, high) = (Severity::Low, Severity::Medium, Severity::High);
+    // A distribution's word on its package goes before what it says in general, however severe.
+    check(
+        "Debian:12",
+        &[("DSA-1", Some((high, 81)), None), ("DEBIAN-1", Some((medium, 55)), Some(low))],
+        "low 55: DEBIAN-1=low 55, DSA-1=high 81",
+    );
+    check("Debian:12", &[("A", None, Some(low)), ("B", None, Some(high))], "high 0: B=high 0, A=low 0");
+    check("Debian:12", &[("A", Some((high, 75)), Some(Severity::Unknown))], "high 75: A=high 75");
+    // GitHub goes before other databases.
+    check(
+        "PyPI",
+        &[("PYSEC-1", Some((Severity::Critical, 98)), None), ("GHSA-1", Some((medium, 55)), None)],
+        "medium 55: GHSA-1=medium 55, PYSEC-1=critical 98",
+    );
+    check("PyPI", &[("GHSA-1", None, None), ("PYSEC-1", Some((high, 75)), None)], "high 75: PYSEC-1=high 75");
+    // What no advisory rates is rated by those who rate CVEs.
+    check("PyPI", &[("PYSEC-1", None, None)], "critical 98: nvd=critical 98");
+    check("Debian:12", &[("DSA-1", None, None)], "critical 98: nvd=critical 98");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use memmap2::Mmap;
 
 /// The bytes of a shard.
 #[derive(Debug)]
-pub(super) enum Map {
+pub(crate) enum Map {
     /// A file, shared with every process that maps it too.
     File(Mmap),
     /// Bytes of our own; also stands for an empty file, which cannot be mapped.
@@ -14,7 +14,7 @@ pub(super) enum Map {
 }
 
 impl Map {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         if file.metadata()?.len() == 0 {
             return Ok(Self::Owned(Vec::new()));
@@ -27,7 +27,7 @@ impl Map {
         Ok(Self::File(map))
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::File(map) => map,
             Self::Owned(bytes) => bytes,

@@ -12,11 +12,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 mod description;
 mod header;
-mod map;
-mod row;
+pub(crate) mod map;
+pub(crate) mod row;
 #[cfg(test)]
 mod tests;
-mod wire;
+pub(crate) mod wire;
 mod writer;
 
 pub use description::Description;

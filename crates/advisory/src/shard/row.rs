@@ -310,7 +310,7 @@ fn fix_state(payload: &[u8]) -> Option<FixState> {
     FIX_STATES.get(usize::from(*payload.first()?)).copied()
 }
 
-pub(super) fn put_rating(out: &mut Vec<u8>, rating: &Rating) {
+pub(crate) fn put_rating(out: &mut Vec<u8>, rating: &Rating) {
     let level = Severity::DESCENDING.iter().position(|known| *known == rating.severity).unwrap_or(0);
     // The list is short.
     out.push(level as u8);
@@ -324,7 +324,7 @@ pub(super) fn put_rating(out: &mut Vec<u8>, rating: &Rating) {
     }
 }
 
-pub(super) fn parse_rating(cursor: &mut Cursor<'_>) -> Option<Rating> {
+pub(crate) fn parse_rating(cursor: &mut Cursor<'_>) -> Option<Rating> {
     let level = usize::from(cursor.byte()?);
     let severity = Severity::DESCENDING.get(level).copied().unwrap_or_default();
     let score_tenths = match cursor.varint()? {

@@ -3,37 +3,37 @@
 
 /// Reads forward in a slice. Every method answers `None` when the slice ends too early or holds nonsense.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
+    pub(crate) const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// What was not read yet.
-    pub(super) const fn rest(&self) -> &'a [u8] {
+    pub(crate) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (head, tail) = self.rest.split_at_checked(len)?;
         self.rest = tail;
         Some(head)
     }
 
-    pub(super) fn byte(&mut self) -> Option<u8> {
+    pub(crate) fn byte(&mut self) -> Option<u8> {
         let (head, tail) = self.rest.split_first()?;
         self.rest = tail;
         Some(*head)
     }
 
-    pub(super) fn varint(&mut self) -> Option<u64> {
+    pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -49,29 +49,29 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    pub(super) fn index(&mut self) -> Option<u32> {
+    pub(crate) fn index(&mut self) -> Option<u32> {
         u32::try_from(self.varint()?).ok()
     }
 
-    pub(super) fn fixed32(&mut self) -> Option<u32> {
+    pub(crate) fn fixed32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?))
     }
 
-    pub(super) fn fixed64(&mut self) -> Option<u64> {
+    pub(crate) fn fixed64(&mut self) -> Option<u64> {
         Some(u64::from_le_bytes(self.take(8)?.try_into().ok()?))
     }
 
-    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.varint()?).ok()?;
         self.take(len)
     }
 
-    pub(super) fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.bytes()?).ok()
     }
 
     /// A length-prefixed run of texts.
-    pub(super) fn texts(&mut self) -> Option<Texts<'a>> {
+    pub(crate) fn texts(&mut self) -> Option<Texts<'a>> {
         Some(Texts { cursor: Self::new(self.bytes()?) })
     }
 }
@@ -83,9 +83,9 @@ pub struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub(super) const EMPTY: Self = Self { cursor: Cursor::new(&[]) };
+    pub(crate) const EMPTY: Self = Self { cursor: Cursor::new(&[]) };
 
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(bytes) }
     }
 
@@ -110,7 +110,7 @@ impl<'a> Iterator for Texts<'a> {
     }
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         // The mask keeps the value within a byte.
         let byte = (value & 0x7f) as u8;
@@ -123,22 +123,22 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-pub(super) fn put_len(out: &mut Vec<u8>, len: usize) {
+pub(crate) fn put_len(out: &mut Vec<u8>, len: usize) {
     // Lossless: no supported platform has a wider usize.
     put_varint(out, len as u64);
 }
 
-pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_bytes(out, text.as_bytes());
 }
 
 /// The counterpart of [`Cursor::texts`].
-pub(super) fn put_texts<S: AsRef<str>>(out: &mut Vec<u8>, texts: &[S]) {
+pub(crate) fn put_texts<S: AsRef<str>>(out: &mut Vec<u8>, texts: &[S]) {
     let mut run = Vec::new();
     for text in texts {
         put_text(&mut run, text.as_ref());

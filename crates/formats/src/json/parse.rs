@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     SCHEMA_VERSION,
-    shape::{Document, File, Finding, Image, Package, Secret},
+    shape::{Document, Epss, File, Finding, Image, Package, Secret},
 };
 
 /// Largest document that is read, in bytes. A report of 10,000 packages with 40,000 findings takes 60 MB; what is
@@ -172,6 +172,18 @@ fn report(document: Document<'_>) -> Result<Parsed, ParseError> {
         inventory,
         findings,
         coverage: coverage.collect(),
+        enrichment: document
+            .enrichment
+            .into_iter()
+            .map(|used| model::EnrichmentUsed {
+                name: used.name.into_owned(),
+                source: used.source.into_owned(),
+                dated: used.dated.into_owned(),
+                built: used.built.into_owned(),
+                entries: used.entries,
+                digest: used.digest.into_owned(),
+            })
+            .collect(),
         problems: Vec::new(),
     };
     Ok(Parsed { report, scanner_version: document.scanner.version.into_owned() })
@@ -236,15 +248,39 @@ fn finding(number: usize, finding: Finding<'_>, packages: usize) -> Result<model
     if package as usize >= packages {
         return Err(wrong(format!("it names package {package}, and there are {packages}")));
     }
+    let score = |score: Option<f64>| {
+        score.map(|score| tenths(score).ok_or_else(|| score_error(number, score))).transpose()
+    };
+    let mut ratings = Vec::new();
+    for rating in finding.ratings {
+        ratings.push(model::SourceRating {
+            source: rating.source.into_owned(),
+            shard: rating.shard.into_owned(),
+            severity: rating.severity,
+            score_tenths: score(rating.score)?,
+            vector: owned(rating.vector),
+        });
+    }
+    let epss = finding.epss.map(|Epss { score, percentile }| {
+        let millionths = |share| {
+            millionths(share).ok_or_else(|| wrong(format!("its EPSS value {share} is not between 0 and 1")))
+        };
+        let (score_millionths, percentile_millionths) = (millionths(score)?, millionths(percentile)?);
+        Ok(model::Epss { score_millionths, percentile_millionths })
+    });
+    let kev = finding.kev.map(|kev| model::KnownExploited {
+        added: kev.added.into_owned(),
+        due: owned(kev.due),
+        ransomware: kev.ransomware,
+    });
     Ok(model::Finding {
+        ratings,
+        enrichment: model::Enrichment { kev, epss: epss.transpose()? },
         id: finding.id.into_owned(),
         aliases: finding.aliases.into_owned(),
         package,
         severity: finding.severity,
-        score_tenths: finding
-            .score
-            .map(|score| tenths(score).ok_or_else(|| score_error(number, score)))
-            .transpose()?,
+        score_tenths: score(finding.score)?,
         vector: owned(finding.vector),
         state: finding.state,
         fixed_versions: finding.fixed_versions.into_owned(),
@@ -274,6 +310,13 @@ fn tenths(score: f64) -> Option<u8> {
     let tenths = (score * 10.0).round();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
     (0.0..=100.0).contains(&tenths).then_some(tenths as u8)
+}
+
+/// 0.25 is 250,000.
+fn millionths(share: f64) -> Option<u32> {
+    let millionths = (share * f64::from(model::Epss::WHOLE)).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the bounds are checked")]
+    (0.0..=f64::from(model::Epss::WHOLE)).contains(&millionths).then_some(millionths as u32)
 }
 
 fn secret(number: usize, secret: Secret<'_>) -> Result<model::Secret, ParseError> {

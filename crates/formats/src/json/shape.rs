@@ -49,6 +49,8 @@ pub(super) struct Document<'a> {
     pub(super) files: Vec<File<'a>>,
     #[serde(deserialize_with = "capped")]
     pub(super) database: Vec<Coverage<'a>>,
+    #[serde(default, deserialize_with = "capped")]
+    pub(super) enrichment: Vec<EnrichmentUsed<'a>>,
     #[serde(deserialize_with = "capped")]
     pub(super) problems: Vec<Problem<'a>>,
 }
@@ -141,6 +143,15 @@ pub(super) struct Finding<'a> {
     pub(super) severity: Severity,
     pub(super) score: Option<f64>,
     pub(super) vector: Option<Text<'a>>,
+    /// 0 to 100; follows from the rest.
+    #[serde(skip_deserializing)]
+    pub(super) risk: u8,
+    #[serde(default)]
+    pub(super) ratings: Vec<Rating<'a>>,
+    #[serde(default)]
+    pub(super) kev: Option<KnownExploited<'a>>,
+    #[serde(default)]
+    pub(super) epss: Option<Epss>,
     pub(super) state: FixState,
     pub(super) fixed_versions: Texts<'a>,
     #[serde(skip_deserializing)]
@@ -149,6 +160,42 @@ pub(super) struct Finding<'a> {
     #[serde(skip_deserializing)]
     pub(super) reason: String,
     pub(super) evidence: Vec<Evidence<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Rating<'a> {
+    pub(super) source: Text<'a>,
+    pub(super) shard: Text<'a>,
+    pub(super) severity: Severity,
+    pub(super) score: Option<f64>,
+    pub(super) vector: Option<Text<'a>>,
+    /// Follows from the vector.
+    #[serde(skip_deserializing)]
+    pub(super) cvss: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct KnownExploited<'a> {
+    pub(super) added: Text<'a>,
+    pub(super) due: Option<Text<'a>>,
+    pub(super) ransomware: bool,
+}
+
+/// Both between 0 and 1.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Epss {
+    pub(super) score: f64,
+    pub(super) percentile: f64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct EnrichmentUsed<'a> {
+    pub(super) name: Text<'a>,
+    pub(super) source: Text<'a>,
+    pub(super) dated: Text<'a>,
+    pub(super) built: Text<'a>,
+    pub(super) entries: u64,
+    pub(super) digest: Text<'a>,
 }
 
 /// Only the index is read back; the rest spares readers a look-up.

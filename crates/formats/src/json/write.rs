@@ -7,8 +7,8 @@ use model::{Inventory, Place, Report, Severity, purl};
 use super::{
     SCHEMA_VERSION,
     shape::{
-        Coverage, Distro, Document, Evidence, File, Finding, FindingPackage, Image, Layer, LicenceFile,
-        Package, Problem, Scanner, Secret, Source, Summary,
+        Coverage, Distro, Document, EnrichmentUsed, Epss, Evidence, File, Finding, FindingPackage, Image,
+        KnownExploited, Layer, LicenceFile, Package, Problem, Rating, Scanner, Secret, Source, Summary,
     },
 };
 
@@ -46,6 +46,7 @@ fn document<'a>(report: &'a Report, scanner_version: &'a str) -> Document<'a> {
         licence_files: inventory.licence_files.iter().map(licence_file).collect(),
         files: inventory.files.iter().map(file).collect(),
         database: report.coverage.iter().map(coverage).collect(),
+        enrichment: report.enrichment.iter().map(enrichment).collect(),
         problems: report.all_problems().map(problem).collect(),
     }
 }
@@ -126,6 +127,14 @@ fn finding<'a>(finding: &'a model::Finding, inventory: &'a Inventory) -> Option<
         severity: finding.severity,
         score: finding.score_tenths.map(|tenths| f64::from(tenths) / 10.0),
         vector: finding.vector.as_deref().map(Into::into),
+        risk: model::risk::of(finding),
+        ratings: finding.ratings.iter().map(rating).collect(),
+        kev: finding.enrichment.kev.as_ref().map(|kev| KnownExploited {
+            added: kev.added.as_str().into(),
+            due: kev.due.as_deref().map(Into::into),
+            ransomware: kev.ransomware,
+        }),
+        epss: finding.enrichment.epss.map(|epss| Epss { score: epss.score(), percentile: epss.percentile() }),
         state: finding.state,
         fixed_versions: finding.fixed_versions.as_slice().into(),
         layer: package.layer,
@@ -144,6 +153,28 @@ fn finding<'a>(finding: &'a model::Finding, inventory: &'a Inventory) -> Option<
             })
             .collect(),
     })
+}
+
+fn rating(rating: &model::SourceRating) -> Rating<'_> {
+    Rating {
+        source: rating.source.as_str().into(),
+        shard: rating.shard.as_str().into(),
+        severity: rating.severity,
+        score: rating.score_tenths.map(|tenths| f64::from(tenths) / 10.0),
+        vector: rating.vector.as_deref().map(Into::into),
+        cvss: rating.cvss_version().map(str::to_owned),
+    }
+}
+
+fn enrichment(used: &model::EnrichmentUsed) -> EnrichmentUsed<'_> {
+    EnrichmentUsed {
+        name: used.name.as_str().into(),
+        source: used.source.as_str().into(),
+        dated: used.dated.as_str().into(),
+        built: used.built.as_str().into(),
+        entries: used.entries,
+        digest: used.digest.as_str().into(),
+    }
 }
 
 fn secret(secret: &model::Secret) -> Secret<'_> {

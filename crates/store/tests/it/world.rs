@@ -258,6 +258,8 @@ pub(crate) fn finding(name: &str, severity: Severity, rng: &mut Rng) -> Finding 
         title: format!(
             "A buffer of {name} can be read beyond its end when a header is longer than {number} bytes"
         ),
+        ratings: Vec::new(),
+        enrichment: model::Enrichment::default(),
         evidence: vec![Evidence {
             advisory: format!("DSA-{number}-1"),
             shard: OS_SHARD.to_owned(),
