@@ -5,6 +5,7 @@
 //! are those that the report holds.
 
 pub mod csv;
+pub mod cyclonedx;
 pub mod gitlab;
 mod identity;
 pub mod json;
@@ -14,6 +15,8 @@ mod moment;
 #[cfg(test)]
 mod sample;
 pub mod sarif;
+pub mod sbom;
+pub mod spdx;
 pub mod trivy;
 
 use model::Report;
@@ -34,8 +37,16 @@ pub struct Format {
 }
 
 /// Every format, the one of choice first.
-pub const FORMATS: &[Format] =
-    &[json::FORMAT, trivy::FORMAT, sarif::FORMAT, gitlab::FORMAT, junit::FORMAT, csv::FORMAT];
+pub const FORMATS: &[Format] = &[
+    json::FORMAT,
+    trivy::FORMAT,
+    sarif::FORMAT,
+    cyclonedx::FORMAT,
+    spdx::FORMAT,
+    gitlab::FORMAT,
+    junit::FORMAT,
+    csv::FORMAT,
+];
 
 /// The format of that name.
 pub fn find(name: &str) -> Option<&'static Format> {
