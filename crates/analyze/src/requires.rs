@@ -19,7 +19,7 @@ impl Requires {
         let requirement = requirement.trim_ascii();
         let is_end = |byte: &u8| {
             byte.is_ascii_whitespace()
-                || matches!(byte, b'<' | b'>' | b'=' | b'!' | b'~' | b'^' | b'(' | b'[' | b';' | b',')
+                || matches!(byte, b'<' | b'>' | b'=' | b'!' | b'~' | b'^' | b'(' | b'[' | b';' | b',' | b'@')
         };
         let end = requirement.iter().position(is_end).unwrap_or(requirement.len());
         self.add_whole(requirement.get(..end).unwrap_or_default());

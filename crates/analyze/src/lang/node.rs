@@ -12,7 +12,9 @@ use std::fmt;
 use model::{Package, PackageKind};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{Analyzer, Content, Entry, Files, Merged, Observation, Want, text};
+use crate::{
+    Analyzer, Content, Entry, Files, Merged, Observation, Want, json::Loose, requires::Requires, text,
+};
 
 /// Largest manifest that is read, in bytes.
 const MANIFEST_MAX: u64 = 4 << 20;
@@ -29,7 +31,7 @@ impl Analyzer for NodeAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self, entry: &Entry<'_>) -> Want {
@@ -83,7 +85,7 @@ pub fn parse(bytes: &[u8]) -> Observation {
             error.line(),
             error.column()
         )),
-        Ok(Manifest { name: Some(name), version: Some(version), licences }) => {
+        Ok(Manifest { name: Some(name), version: Some(version), licences, dependencies }) => {
             let (Some(name), Some(version)) = (text::token(name.as_bytes()), text::token(version.as_bytes()))
             else {
                 if !name.trim().is_empty() && !version.trim().is_empty() {
@@ -93,6 +95,9 @@ pub fn parse(bytes: &[u8]) -> Observation {
             };
             let mut package = Package::new(PackageKind::Npm, name, version);
             package.licences = licences;
+            let mut requires = Requires::default();
+            dependencies.iter().for_each(|name| requires.add_whole(name.as_bytes()));
+            package.requires = requires.into_names();
             observation.facts.push(package.into());
         }
         Ok(_) => {}
@@ -106,6 +111,7 @@ struct Manifest {
     name: Option<String>,
     version: Option<String>,
     licences: Vec<String>,
+    dependencies: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Manifest {
@@ -132,6 +138,7 @@ impl<'de> Visitor<'de> for ManifestVisitor {
                 Key::Version => manifest.version = map.next_value::<Texts>()?.only(),
                 Key::License => manifest.licences = map.next_value::<Texts>()?.texts,
                 Key::Licenses => old_licences = map.next_value::<Texts>()?.texts,
+                Key::Dependencies => manifest.dependencies = map.next_value::<Loose>()?.keys,
                 Key::Type | Key::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -151,6 +158,7 @@ enum Key {
     Version,
     License,
     Licenses,
+    Dependencies,
     Type,
     Other,
 }
@@ -171,6 +179,7 @@ impl<'de> Deserialize<'de> for Key {
                     "version" => Key::Version,
                     "license" => Key::License,
                     "licenses" => Key::Licenses,
+                    "dependencies" => Key::Dependencies,
                     "type" => Key::Type,
                     _ => Key::Other,
                 })
@@ -321,6 +330,7 @@ mod tests {
     fn reads_a_manifest() {
         let expected = Package {
             licences: vec!["MIT".to_owned()],
+            requires: vec!["wick".to_owned()],
             ..Package::new(PackageKind::Npm, "@quay/lantern", "2.4.1-rc.1+build.5")
         };
         let observation = parse(MANIFEST);
@@ -344,6 +354,22 @@ mod tests {
             (r#","license":{"type":["MIT"]}"#, &[]),
         ] {
             check(&with(rest), Some(("a", "1.0.0", licences)));
+        }
+    }
+
+    #[test]
+    fn reads_what_a_package_needs() {
+        for (dependencies, expected) in [
+            (r#"{"ms":"^2.1.3","@quay/wick":{"odd":1}}"#, &["ms", "@quay/wick"][..]),
+            ("[\"ms\"]", &[]),
+            ("null", &[]),
+        ] {
+            let json = format!(
+                r#"{{"dependencies":{dependencies},"name":"a","version":"1","devDependencies":{{"b":"1"}}}}"#
+            );
+            let observation = parse(json.as_bytes());
+            let [Fact::Package(package)] = &observation.facts[..] else { panic!("{json}: {observation:?}") };
+            assert_eq!(package.requires, expected, "{json}");
         }
     }
 

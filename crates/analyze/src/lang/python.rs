@@ -18,6 +18,7 @@ use model::{Package, PackageKind};
 use crate::{
     Analyzer, Content, Entry, Files, Merged, Observation, Want,
     header::{self, Line},
+    requires::Requires,
     text,
 };
 
@@ -42,7 +43,7 @@ impl Analyzer for PythonAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn wants(&self, entry: &Entry<'_>) -> Want {
@@ -90,6 +91,7 @@ pub fn parse(bytes: &[u8]) -> Observation {
         (Some(name), Some(version)) => {
             let mut package = Package::new(PackageKind::Pypi, name, version);
             package.licences = fields.licences();
+            package.requires = fields.requires.into_names();
             observation.facts.push(package.into());
         }
         _ => observation.add_corrupt("the metadata has no usable name and version"),
@@ -107,6 +109,7 @@ struct Fields<'a> {
     /// The licence goes on over further lines: then it is a text.
     licence_folded: bool,
     classifiers: Vec<&'a [u8]>,
+    requires: Requires,
 }
 
 impl<'a> Fields<'a> {
@@ -143,6 +146,12 @@ impl<'a> Fields<'a> {
         } else if is("License") && self.licence.is_none() {
             self.licence = Some(value);
             return true;
+        } else if is("Requires-Dist") {
+            // What only an extra needs is not there for certain (PEP 508, markers).
+            let (need, marker) = value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()));
+            if memchr::memmem::find(marker, b"extra").is_none() {
+                self.requires.add(need);
+            }
         } else if is("Classifier") && self.classifiers.len() < LICENCES_MAX {
             self.classifiers.extend(licence_of_classifier(value));
         }
@@ -182,7 +191,7 @@ fn licence_of_classifier(classifier: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hostile;
+    use crate::{Fact, hostile};
 
     const WHEEL: &[u8] = include_bytes!("../../testdata/python/METADATA");
     const EGG: &[u8] = include_bytes!("../../testdata/python/PKG-INFO");
@@ -222,7 +231,12 @@ mod tests {
 
     #[test]
     fn reads_wheels_and_eggs() {
-        check(WHEEL, "harbour-lights", "1.4.0.post2", &["Apache-2.0 OR MIT"]);
+        let wheel = Package {
+            licences: vec!["Apache-2.0 OR MIT".to_owned()],
+            requires: vec!["tide-tables".to_owned()],
+            ..Package::new(PackageKind::Pypi, "harbour-lights", "1.4.0.post2")
+        };
+        assert_eq!(parse(WHEEL), Observation { facts: vec![wheel.into()], problems: Vec::new() });
         check(EGG, "Tide.Tables", "0.9", &["BSD License", "Public Domain"]);
     }
 
@@ -248,6 +262,15 @@ mod tests {
         let long = "x".repeat(LICENCE_NAME_MAX + 1);
         let classified = format!("License: {long}\nClassifier: License :: Public Domain\n");
         check(&with(&classified), "a", "1", &["Public Domain"]);
+    }
+
+    #[test]
+    fn reads_what_a_distribution_needs() {
+        let fields = "Requires-Dist: Tide.Tables (>=1.0)\nRequires-Dist: wick[fast]~=2.0; python_version < '3'\n\
+                      requires-dist: oil@ https://example.org/oil.whl\nRequires-Dist: test-only; extra == 'test'\n";
+        let observation = parse(format!("Name: a\nVersion: 1\n{fields}").as_bytes());
+        let [Fact::Package(package)] = &observation.facts[..] else { panic!("{observation:?}") };
+        assert_eq!(package.requires, ["Tide.Tables", "wick", "oil"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! `installed` is text: one record for each package, ended by an empty line; each line is one letter, a
 //! colon and a value (apk-tools, apk-v2(5) for the fields of the index, and its `db.c` for those of files).
-//! Read are `P` name, `V` version, `A` architecture, `L` licence, `o` origin, `m` maintainer, and `F`
-//! directory with the `R` files in it. Everything that is installed is listed, virtual packages (names with
+//! Read are `P` name, `V` version, `A` architecture, `L` licence, `o` origin, `m` maintainer, `D` what it
+//! needs, and `F` directory with the `R` files in it. Everything that is installed is listed, virtual packages (names with
 //! a leading dot) too, as `apk info` does.
 
 use model::{Package, PackageKind, Problem, ProblemCode, package::SourcePackage};
@@ -12,6 +12,7 @@ use super::{OwnedPaths, PACKAGES_MAX};
 use crate::{
     Analyzer, Content, Entry, Fact, Files, Merged, Observation, Want,
     header::{self, Line},
+    requires::Requires,
     text,
 };
 
@@ -30,7 +31,7 @@ impl Analyzer for ApkAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn anchors(&self) -> &'static [&'static str] {
@@ -86,6 +87,7 @@ struct Record<'a> {
     licence: Option<&'a [u8]>,
     origin: Option<&'a [u8]>,
     maintainer: Option<&'a [u8]>,
+    depends: Option<&'a [u8]>,
     directory: &'a [u8],
     owned: Vec<String>,
 }
@@ -120,6 +122,7 @@ impl Database {
             b'L' => record.licence = Some(value),
             b'o' => record.origin = Some(value),
             b'm' => record.maintainer = Some(value),
+            b'D' => record.depends = Some(value),
             b'F' => record.directory = value,
             b'R' => self.own(record, value),
             _ => {}
@@ -160,6 +163,11 @@ impl Database {
             .origin
             .and_then(text::token)
             .map(|name| SourcePackage { name, version: package.version.clone() });
+        let mut requires = Requires::default();
+        let needs = record.depends.unwrap_or_default().split(u8::is_ascii_whitespace);
+        // What begins with an exclamation mark must not be there.
+        needs.filter(|need| need.first() != Some(&b'!')).for_each(|need| requires.add(need));
+        package.requires = requires.into_names();
         let owner = package.name.clone();
         self.observation.facts.push(package.into());
         if !record.owned.is_empty() {
@@ -218,6 +226,7 @@ mod tests {
             arch: Some("x86_64".to_owned()),
             source: Some(SourcePackage { name: "lamp".to_owned(), version: "1.2.3-r4".to_owned() }),
             licences: vec!["MIT AND (GPL-2.0-only OR BSD-2-Clause)".to_owned()],
+            requires: vec!["so:libc.musl-x86_64.so.1".to_owned()],
             vendor: Some("A. Keeper <keeper@example.org>".to_owned()),
             ..Package::new(PackageKind::Apk, "lamp-libs", "1.2.3-r4")
         };
@@ -229,6 +238,7 @@ mod tests {
         };
         let virtual_package = Package {
             arch: Some("noarch".to_owned()),
+            requires: vec!["lamp-libs".to_owned()],
             ..Package::new(PackageKind::Apk, ".build-deps", "20240101.120000")
         };
         let expected = [
@@ -246,6 +256,13 @@ mod tests {
         let observation = parse(INSTALLED);
         assert_eq!(observation.facts, expected);
         assert_eq!(observation.problems, []);
+    }
+
+    #[test]
+    fn reads_what_a_package_needs() {
+        let observation = parse(b"P:a\nV:1\nD:musl>=1.2 so:libc.so.1 !b  c~2 /bin/sh musl\n");
+        let [Fact::Package(package)] = &observation.facts[..] else { panic!("{observation:?}") };
+        assert_eq!(package.requires, ["musl", "so:libc.so.1", "c", "/bin/sh"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::{OwnedPaths, PACKAGES_MAX};
 use crate::{
     Analyzer, Content, Entry, Fact, Files, Merged, Observation, Want,
     header::{self, Line},
+    requires::Requires,
     text,
 };
 
@@ -39,7 +40,7 @@ impl Analyzer for DpkgAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn anchors(&self) -> &'static [&'static str] {
@@ -150,6 +151,8 @@ struct Record<'a> {
     source: Option<&'a [u8]>,
     architecture: Option<&'a [u8]>,
     maintainer: Option<&'a [u8]>,
+    depends: Option<&'a [u8]>,
+    pre_depends: Option<&'a [u8]>,
 }
 
 impl<'a> Record<'a> {
@@ -160,8 +163,10 @@ impl<'a> Record<'a> {
             6 if name[1].eq_ignore_ascii_case(&b't') => ("Status", &mut self.status),
             6 => ("Source", &mut self.source),
             7 if name[0].eq_ignore_ascii_case(&b'p') => ("Package", &mut self.package),
+            7 if name[0].eq_ignore_ascii_case(&b'd') => ("Depends", &mut self.depends),
             7 => ("Version", &mut self.version),
             10 => ("Maintainer", &mut self.maintainer),
+            11 => ("Pre-Depends", &mut self.pre_depends),
             12 => ("Architecture", &mut self.architecture),
             _ => return,
         };
@@ -177,6 +182,17 @@ impl<'a> Record<'a> {
         !state.eq_ignore_ascii_case(b"not-installed") && !state.eq_ignore_ascii_case(b"config-files")
     }
 
+    /// The names in `Pre-Depends` and `Depends`, alternatives too (deb-control(5)); `NAME:ARCH` is the name.
+    fn requires(&self) -> Vec<String> {
+        let mut requires = Requires::default();
+        for list in [self.pre_depends, self.depends].into_iter().flatten() {
+            for need in list.split(|byte| matches!(byte, b',' | b'|')) {
+                requires.add(need.split(|&byte| byte == b':').next().unwrap_or_default());
+            }
+        }
+        requires.into_names()
+    }
+
     fn build(&self) -> Option<Package> {
         let name = self.package.and_then(text::token)?;
         let version = self.version.and_then(text::token)?;
@@ -189,6 +205,7 @@ impl<'a> Record<'a> {
         package.arch = self.architecture.and_then(text::token);
         package.source = Some(source);
         package.vendor = self.maintainer.and_then(text::line);
+        package.requires = self.requires();
         Some(package)
     }
 }
@@ -295,8 +312,9 @@ mod tests {
 
     #[test]
     fn reads_what_is_present() {
+        let lantern = deb("lantern", "1:2.4-1+b2", "amd64", ("lantern-src", "1:2.4-1"));
         let expected = [
-            deb("lantern", "1:2.4-1+b2", "amd64", ("lantern-src", "1:2.4-1")),
+            Package { requires: vec!["libtide1".to_owned(), "wick".to_owned()], ..lantern },
             deb("libtide1", "0.9-3", "amd64", ("tide", "0.9-3")),
             deb("wick", "5", "all", ("wick", "5")),
             deb("half", "1.0-1", "amd64", ("half", "1.0-1")),
@@ -342,6 +360,22 @@ mod tests {
             let [Fact::Package(package)] = &observation.facts[..] else { panic!("{field}: {observation:?}") };
             let source = package.source.as_ref().map(|s| (s.name.as_str(), s.version.as_str()));
             assert_eq!(source, Some((name, version)), "{field}");
+        }
+    }
+
+    #[test]
+    fn reads_what_a_package_needs() {
+        for (fields, expected) in [
+            ("", &[][..]),
+            ("Depends: libc6 (>= 2.36), b | c (<< 2~), d:any\n", &["libc6", "b", "c", "d"]),
+            ("Depends: b, a\nPre-Depends: a (= 1)\n", &["a", "b"]),
+            ("Depends:\nRecommends: b\n", &[]),
+        ] {
+            let observation = parse(format!("Package: a\nVersion: 1\n{fields}").as_bytes());
+            let [Fact::Package(package)] = &observation.facts[..] else {
+                panic!("{fields}: {observation:?}")
+            };
+            assert_eq!(package.requires, expected, "{fields}");
         }
     }
 
