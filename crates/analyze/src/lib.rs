@@ -162,6 +162,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
     &lang::conda::CondaAnalyzer,
     &lang::bitnami::BitnamiAnalyzer,
     &lang::java::JavaAnalyzer,
+    &lang::dotnet::DotnetAnalyzer,
     &lang::binary::BinaryAnalyzer,
     &lang::program::ProgramAnalyzer,
 ];

@@ -68,6 +68,7 @@ fn package_managers_keep_owners_of_what_languages_want() {
         "usr/lib/node_modules/npm/package.json",
         "usr/lib/node_modules/@scope/name/package.json",
         "usr/share/java/slf4j-api.jar",
+        "usr/lib/dotnet/shared/Microsoft.NETCore.App/8.0.1/Microsoft.NETCore.App.deps.json",
         "usr/share/doc/six/README",
         "usr/share/rubygems-integration/all/specifications/rake-13.0.6.gemspec",
         "usr/share/rubygems-integration/all/gems/rake-13.0.6/rake.gemspec",

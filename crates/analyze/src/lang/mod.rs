@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod bitnami;
 pub mod conda;
+pub mod dotnet;
 pub mod java;
 pub mod node;
 pub mod php;
@@ -20,6 +21,7 @@ pub fn may_be_package_file(path: impl AsRef<[u8]>) -> bool {
     python::is_metadata_path(path)
         || node::is_manifest_path(path)
         || java::is_archive_path(path)
+        || dotnet::is_dependency_path(path)
         || binary::is_program_path(path)
         || program::is_listed_path(path)
         || ruby::is_specification_path(path)

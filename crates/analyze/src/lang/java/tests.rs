@@ -189,6 +189,22 @@ fn archives_lie_in_archives() {
 }
 
 #[test]
+fn another_tools_archive_is_read_too() {
+    let war = include_bytes!("../../../testdata/java/shop.war");
+    check(
+        war,
+        "shop.war",
+        &[
+            "org.example:shop@2.0",
+            "org.example:tide@1.0 WEB-INF/lib/tide-1.0.jar",
+            "log4j:log4j@1.2.17 WEB-INF/lib/log4j-1.2-1.2.17.jar",
+        ],
+    );
+    let observation = observe(war, "shop.war");
+    assert!(packages(&observation).iter().take(2).all(|package| package.licences == ["Apache-2.0"]));
+}
+
+#[test]
 fn spring_boot_stores_its_libraries() {
     let (path, content) = pom("org.example", "app", "0.0.1-SNAPSHOT");
     let spring = zip(&[(
@@ -259,7 +275,7 @@ fn damage_is_told_and_the_rest_is_found() {
     nested[place..place + 4].fill(0xff);
     one(&nested, "app.jar", &["org.example:tide@1.0 lib/tide-1.0.jar"]);
     // One method that Java does not know, in the central directory.
-    let mut odd = tide.clone();
+    let mut odd = tide;
     let place = odd.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
     odd[place + 10] = 99;
     check(&odd, "tide-1.0.jar", &["org.example:tide@1.0"]);
