@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     matcher::{channels, keys},
-    need::{Need, is_matched, need},
+    need::{Need, is_known, is_matched, need},
 };
 
 /// An inventory as components.
@@ -38,7 +38,7 @@ pub fn components(inventory: &Inventory) -> Parts {
             .entry(package.kind)
             .or_insert_with(|| need(package.kind, inventory.distro.as_ref()).ok())
             .as_ref()
-            .filter(|_| is_matched(package));
+            .filter(|_| is_matched(package) && is_known(package));
         let component = component(package, need, inventory.distro.as_ref(), &channels);
         let index = *known.entry(component.key).or_insert_with(|| {
             parts.components.push(component);

@@ -11,4 +11,5 @@ pub mod enrichment;
 pub mod matcher;
 pub mod need;
 pub mod shard;
+mod upstream;
 pub mod version;

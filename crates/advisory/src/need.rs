@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use model::{Distro, Inventory, Package, PackageKind};
 
-use crate::ecosystem::{Place, ShardName, place};
+use crate::{
+    ecosystem::{Place, ShardName, place},
+    upstream::bitnami_name,
+};
 
 /// One shard that an image needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub enum Reason {
     Foreign,
     /// No feed for packages of this kind.
     Kind,
+    /// No feed speaks of these programs.
+    Program,
 }
 
 impl Reason {
@@ -70,6 +75,9 @@ impl Reason {
             Self::Distro => "no advisories are known to lazaret for this distribution",
             Self::Release => "the image does not say which release of its distribution it is",
             Self::Kind => "no advisories are known to lazaret for packages of this kind",
+            Self::Program => {
+                "no advisories are known to lazaret for these programs outside of a distribution"
+            }
             Self::Foreign => "the packages are not of the distribution's own kind",
         }
     }
@@ -90,13 +98,27 @@ pub fn is_matched(package: &Package) -> bool {
     package.kind.is_os() || package.owner.is_none()
 }
 
+/// True when the advisories of its kind can speak of a package: of programs, only some are known by name there.
+pub(crate) fn is_known(package: &Package) -> bool {
+    package.kind != PackageKind::Generic || bitnami_name(&package.name).is_some()
+}
+
 /// What the packages of an inventory need.
 pub fn needs(inventory: &Inventory) -> Needs {
     let mut counts: BTreeMap<PackageKind, usize> = BTreeMap::new();
+    let mut unknown = 0;
     for package in inventory.packages.iter().filter(|package| is_matched(package)) {
-        *counts.entry(package.kind).or_default() += 1;
+        if is_known(package) {
+            *counts.entry(package.kind).or_default() += 1;
+        } else {
+            unknown += 1;
+        }
     }
     let mut needs = Needs::default();
+    if unknown > 0 {
+        let label = PackageKind::Generic.as_str().to_owned();
+        needs.not_covered.push(NotCovered { label, packages: unknown, reason: Reason::Program });
+    }
     for (kind, packages) in counts {
         match need(kind, inventory.distro.as_ref()) {
             Ok(need) => needs.shards.push(Need { packages, ..need }),
@@ -126,8 +148,9 @@ pub fn need(kind: PackageKind, distro: Option<&Distro>) -> Result<Need, Reason> 
         PackageKind::Gem => "RubyGems".to_owned(),
         PackageKind::Nuget => "NuGet".to_owned(),
         PackageKind::Composer => "Packagist".to_owned(),
-        PackageKind::Bitnami => "Bitnami".to_owned(),
-        PackageKind::Conda | PackageKind::Generic => return Err(Reason::Kind),
+        // Its records speak of upstream software and its versions; see `upstream`.
+        PackageKind::Bitnami | PackageKind::Generic => "Bitnami".to_owned(),
+        PackageKind::Conda => return Err(Reason::Kind),
         PackageKind::Deb | PackageKind::Apk | PackageKind::Rpm | PackageKind::Alpm => {
             let distro = distro.filter(|distro| !distro.id.is_empty()).ok_or(Reason::UnknownOs)?;
             ecosystem_of(distro)?
@@ -307,13 +330,13 @@ mod tests {
             (Kind::Nuget, "nuget"),
             (Kind::Composer, "packagist"),
             (Kind::Bitnami, "bitnami"),
+            (Kind::Generic, "bitnami"),
         ] {
             let need = need(kind, None).unwrap();
             assert_eq!(need.shard.as_str(), expected);
             assert!(crate::version::scheme(need.scheme).is_some(), "{expected} has no order");
         }
         assert_eq!(need(Kind::Conda, None), Err(Reason::Kind));
-        assert_eq!(need(Kind::Generic, None), Err(Reason::Kind));
     }
 
     #[test]
@@ -327,7 +350,7 @@ mod tests {
         let odd = scratch(vec![go(), Package::new(PackageKind::Deb, "libc6", "2.36-9")]);
         assert_eq!((odd.shards.len(), gaps(&odd)), (1, vec![Reason::UnknownOs]));
         let busybox = scratch(vec![Package::new(PackageKind::Generic, "busybox", "1.36.1")]);
-        assert_eq!((busybox.shards.len(), gaps(&busybox)), (0, vec![Reason::Kind]));
+        assert_eq!((busybox.shards.len(), gaps(&busybox)), (0, vec![Reason::Program]));
     }
 
     #[test]

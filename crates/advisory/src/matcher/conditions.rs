@@ -39,13 +39,19 @@ impl Image {
     }
 }
 
+/// True for a Go module that was built from a directory or outside of version control: Go writes `(devel)` for
+/// its version (`runtime/debug`, `Module`). It must not be compared, for it would be older than everything.
+pub(super) fn has_no_version(package: &Package) -> bool {
+    package.kind == model::PackageKind::Golang && package.version == "(devel)"
+}
+
 /// True when a row's conditions are met. `version` is the one that will be compared.
 pub(super) fn apply(row: &Row<'_>, package: &Package, version: &str, image: &Image) -> bool {
     let any_of = |mut texts: Texts<'_>, wanted: &str| texts.is_empty() || texts.any(|text| text == wanted);
     package.arch.as_deref().is_none_or(|arch| any_of(row.arches, arch))
         && row.channel.is_none_or(|channel| image.channels.iter().any(|enabled| enabled == channel))
-        // Container images run on Linux here.
-        && any_of(row.target_os, "linux")
+        // What does not say what it was built for is taken to run where container images do.
+        && any_of(row.target_os, package.os.as_deref().unwrap_or("linux"))
         // Which products (CPEs) an image is of is not known yet: unknown counts as any.
         && applies_to_module(row, package, version)
 }

@@ -34,6 +34,7 @@ use crate::{
     enrichment::EnrichmentSet,
     need::{self, Lookup, Need, Needs, Reason, is_matched, needs},
     shard::{Row, Shard},
+    upstream::bitnami_name,
     version,
 };
 
@@ -223,6 +224,10 @@ pub(crate) fn channels(packages: &[Package]) -> Vec<String> {
 
 /// The names under which a package is looked up, each with the version to compare.
 pub(crate) fn keys<'p>(package: &'p Package, need: &Need) -> Vec<(Cow<'p, str>, &'p str)> {
+    if package.kind == model::PackageKind::Generic {
+        let name = bitnami_name(&package.name).into_iter();
+        return name.map(|name| (Cow::Borrowed(name), package.version.as_str())).collect();
+    }
     let own = || (lookup_name(need.scheme, &package.name), package.version.as_str());
     let Some(source) = package.source.as_ref().filter(|source| !source.name.is_empty()) else {
         return vec![own()];
@@ -250,6 +255,14 @@ struct PackageLookup<'a, 's> {
 
 impl<'s> PackageLookup<'_, 's> {
     fn search(&mut self, name: &str, version: &str, problems: &mut BTreeSet<Problem>) {
+        if conditions::has_no_version(self.package) {
+            if self.shard.rows(name).next().is_some() {
+                let message =
+                    format!("{} does not tell its version; advisories speak of it", self.package.name);
+                problems.insert(self.problem(ProblemCode::VersionUnparsable, message));
+            }
+            return;
+        }
         let settles = self.package.kind == model::PackageKind::Rpm;
         let mut pending: Vec<Row<'s>> = Vec::new();
         let (mut found, mut unsure) = (false, false);

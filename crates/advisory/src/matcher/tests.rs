@@ -1,5 +1,6 @@
 //! Each trap of matching by name, on shards written for the purpose.
 
+mod programs;
 mod rpm;
 
 use model::{
