@@ -251,7 +251,7 @@ pub(crate) enum VersionsCommand {
 /// `lazaret versions compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// deb, apk, rpm, pypi, npm or semver.
+    /// deb, apk, rpm, pypi, npm, maven, nuget, gem, packagist, bitnami or semver.
     pub(crate) scheme: String,
     /// One version.
     #[arg(requires = "b", allow_hyphen_values = true)]
