@@ -152,6 +152,7 @@ pub trait ConfigAnalyzer: Send + Sync {
 pub static ANALYZERS: &[&dyn Analyzer] = &[
     &os::distro::DistroAnalyzer,
     &os::dpkg::DpkgAnalyzer,
+    &os::debian_copyright::DebianCopyrightAnalyzer,
     &os::apk::ApkAnalyzer,
     &os::rpm::RpmAnalyzer,
     &os::alpm::AlpmAnalyzer,
@@ -168,7 +169,7 @@ pub static ANALYZERS: &[&dyn Analyzer] = &[
 ];
 
 /// Every analyzer of the other scan types: run when their type is asked for.
-pub static CHECKS: &[&dyn Analyzer] = &[&secret::BundledSecretAnalyzer];
+pub static CHECKS: &[&dyn Analyzer] = &[&licence::text::LicenceTextAnalyzer, &secret::BundledSecretAnalyzer];
 
 /// The analyzers that these scan types need: those of packages always, since other checks ask who owns a file.
 pub fn chosen(types: &BTreeSet<ScanType>) -> Vec<&'static dyn Analyzer> {

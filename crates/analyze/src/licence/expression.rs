@@ -12,7 +12,7 @@ use super::names;
 const DEPTH_MAX: usize = 32;
 
 /// Most names in one expression.
-pub(super) const NAMES_MAX: usize = 256;
+const NAMES_MAX: usize = 1024;
 
 /// An expression in memory. Lists hold at least two members, none of their own kind, none twice.
 #[derive(Clone, Debug, PartialEq, Eq)]

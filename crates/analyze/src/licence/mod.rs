@@ -4,7 +4,9 @@
 
 mod expression;
 mod gnu;
+mod index;
 mod names;
 pub mod normalise;
+pub mod text;
 
 pub use normalise::{normalise, normalise_all};

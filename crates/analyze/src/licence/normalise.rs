@@ -45,13 +45,13 @@ pub fn normalise(kind: PackageKind, licences: &[String]) -> Option<String> {
     for text in licences {
         parts.push(parse_recorded(text)?);
     }
-    if parts.len() > expression::NAMES_MAX {
-        return None;
-    }
     drop_vague(&mut parts);
+    let found = expression::join(parts, is_choice(kind))?;
     let mut written = String::new();
-    expression::join(parts, is_choice(kind))?.write(&mut written);
-    (written.len() <= EXPRESSION_MAX).then_some(written)
+    found.write(&mut written);
+    // What is set can be read again, and means the same: joined parts may nest deeper than any of them.
+    let is_sound = written.len() <= EXPRESSION_MAX && expression::parse(&written) == Some(found);
+    is_sound.then_some(written)
 }
 
 /// Whether several licences are a choice: so say npm ("package.json", `license`, on the old `licenses`), the POM

@@ -2,6 +2,7 @@
 
 pub mod alpm;
 pub mod apk;
+pub mod debian_copyright;
 pub mod distro;
 pub mod dpkg;
 pub mod rpm;
