@@ -26,9 +26,16 @@ pub(super) fn owners(tree: &mut Tree, owned: &BTreeMap<String, String>, packages
         return;
     }
     for package in packages.iter_mut().filter(|package| !package.kind.is_os()) {
-        let owner = tree.resolve_path(package.path.as_bytes()).and_then(|node| by_node.get(&node));
+        let mut files = files_of(&package.path);
+        let owner = files.find_map(|path| by_node.get(&tree.resolve_path(path.as_bytes())?));
         package.owner = owner.map(|owner| (*owner).clone());
     }
+}
+
+/// The files that may record a package with that path: itself, then, for `shop.war!/WEB-INF/lib/a.jar`, each part
+/// before a `!/`. A directory may be named so too, hence the order.
+fn files_of(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(path).chain(path.match_indices("!/").filter_map(|(at, _)| path.get(..at)))
 }
 
 /// Sets the layer of every package: the lowest from which on, without a break, the file that records it had
@@ -46,7 +53,7 @@ pub(super) fn layers(
     }
     let mut held: HashMap<(ContentId, u8), HashSet<Key>> = HashMap::new();
     for package in packages {
-        let Some(candidates) = by_path.get(package.path.as_str()) else { continue };
+        let Some(candidates) = files_of(&package.path).find_map(|path| by_path.get(path)) else { continue };
         let key = key_of(package);
         // Several analyzers may see one file; the one whose observation holds the package is meant.
         let view = match candidates.as_slice() {
@@ -96,5 +103,22 @@ fn package_of(fact: &Fact) -> Option<&Package> {
     match fact {
         Fact::Package(package) => Some(package),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_within_a_file_leads_to_the_file() {
+        for (path, expected) in [
+            ("opt/a.jar", &["opt/a.jar"][..]),
+            ("opt/a.ear!/b.war!/c.jar", &["opt/a.ear!/b.war!/c.jar", "opt/a.ear", "opt/a.ear!/b.war"]),
+            ("opt/odd!/a.jar", &["opt/odd!/a.jar", "opt/odd"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(files_of(path).collect::<Vec<_>>(), expected, "{path}");
+        }
     }
 }
