@@ -198,7 +198,8 @@ fn kept<'a>(
     name: &str,
 ) -> Option<&'a Observation> {
     let kept = records.get(usize::from(content.layer))?.kept_at(content.ordinal);
-    kept.iter().find(|kept| kept.analyzer == analyzer && kept.name == name).map(|kept| &kept.observation)
+    let mut kept = kept.iter().filter(|kept| kept.analyzer == analyzer);
+    kept.find(|kept| kept.name == name || kept.name.is_empty()).map(|kept| &kept.observation)
 }
 
 fn wants(analyzer: &dyn Analyzer, path: &str) -> bool {

@@ -286,6 +286,13 @@ impl<'a> LayerPass<'a> {
         let observed = observe(self.context, &entry, sparse, reader, |_| true);
         let name = file_name(&path);
         for (analyzer, observation) in observed {
+            // Of what goes by content nobody asks again: nothing need be kept of nothing, and what is kept
+            // without a name serves every hard link.
+            let by_content = self.context.analyzers[usize::from(analyzer)].goes_by_content();
+            if by_content && observation == Observation::default() {
+                continue;
+            }
+            let name = if by_content { "" } else { name };
             let bytes = size_of::<Kept>() + name.len() + observation.approximate_bytes();
             if !Budget::take(&self.context.budget.facts, bytes as u64) {
                 let text = "the contents of the image need more memory than the limit; the rest was left out";

@@ -17,7 +17,8 @@ pub struct Kept {
     pub ordinal: u32,
     /// Index of the analyzer in the list that was used.
     pub analyzer: u8,
-    /// The file's name, without directories: all of the path that an observation may depend on.
+    /// The file's name, without directories: all of the path that an observation may depend on. Empty when it
+    /// depends on none of it.
     pub name: String,
     /// What was observed.
     pub observation: Observation,

@@ -52,7 +52,11 @@ pub(super) fn visible(
         NodeKind::File { content, direct: false } => {
             tree.path_into(node, &mut bytes);
             let path = lossy(&bytes);
-            let wanting = (0u8..).zip(analyzers).filter(|(_, analyzer)| wants(**analyzer, &path));
+            // What goes by content has been decided where the content was written.
+            let wanting = (0u8..).zip(analyzers).filter(|(number, analyzer)| {
+                wants(**analyzer, &path)
+                    || analyzer.goes_by_content() && kept(records, content, *number, "").is_some()
+            });
             let wanting = wanting.take_while(|_| has_room(&path));
             views.extend(wanting.map(|(analyzer, _)| View {
                 analyzer,

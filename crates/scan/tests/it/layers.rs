@@ -106,6 +106,47 @@ fn links_lead_to_content_that_no_pass_had_kept() {
     assert_eq!(inventory.problems, []);
 }
 
+/// An ELF file with nothing in it but Go build information, padded as programs are.
+fn go_program() -> Vec<u8> {
+    let mut info = b"\xff Go buildinf:\x08\x02".to_vec();
+    info.resize(32, 0);
+    info.extend(b"\x08go1.22.3\0");
+    let mut file = b"\x7fELF\x02\x01\x01".to_vec();
+    file.resize(16, 0);
+    let mut put = |value: u64, len: usize| file.extend(&value.to_le_bytes()[..len]);
+    for (value, len) in [(2, 2), (62, 2), (1, 4), (0, 8), (64, 8), (64, 8), (0, 4)] {
+        put(value, len);
+    }
+    // No segments; one section, right behind the header, as Go's linker has them.
+    for value in [64, 56, 0, 64, 1, 0] {
+        put(value, 2);
+    }
+    for (value, len) in [(0, 4), (1, 4), (3, 8), (0, 8), (128, 8), (info.len() as u64, 8)] {
+        put(value, len);
+    }
+    file.resize(128, 0);
+    file.extend(info);
+    file.resize(20 << 10, 0);
+    file
+}
+
+#[test]
+fn a_program_is_found_under_every_hard_link_and_without_its_first_name() {
+    let paths = |layers| {
+        let inventory = scan_layers(layers).unwrap();
+        assert_eq!(inventory.problems.iter().filter(|p| p.code == ProblemCode::LinkUnresolved).count(), 0);
+        let mut found: Vec<String> =
+            inventory.packages.iter().map(|p| format!("{} {} {}", p.name, p.version, p.path)).collect();
+        found.sort();
+        found
+    };
+    let linked = || layer(|l| l.executable("opt/one", go_program()).hardlink("opt/two", "opt/one"));
+    assert_eq!(paths(vec![linked()]), ["stdlib 1.22.3 opt/one", "stdlib 1.22.3 opt/two"]);
+    assert_eq!(paths(vec![linked(), layer(|l| l.whiteout("opt/one"))]), ["stdlib 1.22.3 opt/two"]);
+    let plain = layer(|l| l.file("opt/one", go_program()).hardlink("opt/two", "opt/one"));
+    assert_eq!(paths(vec![plain]), [""; 0], "nobody may execute it");
+}
+
 #[test]
 fn a_second_pass_without_budget_is_a_problem() {
     let layers =
