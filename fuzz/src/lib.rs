@@ -18,17 +18,29 @@ pub fn observe(name: &str, paths: &[&str], data: &[u8]) {
         ANALYZERS.iter().find(|analyzer| analyzer.name() == name).expect("an analyzer of the list");
     let Some((choice, content)) = data.split_first() else { return };
     let path = paths[usize::from(*choice) % paths.len()];
-    let entry = Entry {
-        path,
-        kind: EntryKind::File,
-        size: content.len() as u64,
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        link: None,
-    };
+    let entry = entry(path, 0o644, content);
     assert_ne!(analyzer.wants(&entry), Want::No, "{name} does not want {path}");
     check(*analyzer, &entry, content);
+}
+
+/// Offers `data` as something that may be executed to one analyzer that goes by that. What is too short for it to
+/// want is made longer.
+///
+/// # Panics
+///
+/// As [`observe`].
+pub fn observe_program(name: &str, path: &str, data: &[u8]) {
+    let analyzer =
+        ANALYZERS.iter().find(|analyzer| analyzer.name() == name).expect("an analyzer of the list");
+    let mut content = data.to_vec();
+    content.resize(content.len().max(16 << 10), 0);
+    let entry = entry(path, 0o755, &content);
+    assert_ne!(analyzer.wants(&entry), Want::No, "{name} does not want {path}");
+    check(*analyzer, &entry, &content);
+}
+
+fn entry<'a>(path: &'a str, mode: u32, content: &[u8]) -> Entry<'a> {
+    Entry { path, kind: EntryKind::File, size: content.len() as u64, mode, uid: 0, gid: 0, link: None }
 }
 
 /// An observation must not depend on how the bytes arrive, and finishing must take whatever was observed.

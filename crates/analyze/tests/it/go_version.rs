@@ -101,10 +101,8 @@ fn agrees_with_go_on_programs_built_now() {
     let scratch = tempfile::tempdir().unwrap();
     for (name, settings, flags) in [
         ("plain", &[][..], &[][..]),
-        ("stripped", &[], &["-buildmode=pie", "-trimpath", "-ldflags=-s -w -buildid="]),
+        ("stripped", &[], &["-ldflags=-s -w -buildid="]),
         ("program.exe", &[("GOOS", "windows"), ("GOARCH", "amd64")], &["-ldflags=-s -w"]),
-        ("macos", &[("GOOS", "darwin"), ("GOARCH", "arm64")], &["-ldflags=-s -w"]),
-        ("s390x", &[("GOARCH", "s390x")], &["-ldflags=-s -w"]),
     ] {
         let program = build(&go, scratch.path(), name, settings, flags);
         let expected = ask_go(&go, &program).unwrap();
