@@ -8,4 +8,5 @@
 
 mod export;
 mod real;
+mod real_orders;
 mod update;
