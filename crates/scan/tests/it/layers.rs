@@ -81,6 +81,36 @@ fn what_a_distro_package_owns_is_the_distros() {
 }
 
 #[test]
+fn what_lies_in_an_archive_has_its_layer_and_owner() {
+    let war: &[u8] = include_bytes!("../../../analyze/testdata/java/shop.war");
+    let layers = || {
+        vec![
+            layer(|l| {
+                l.file("etc/os-release", OS_RELEASE).file("var/lib/dpkg/status", stanza("shop", "2.0-1"))
+            }),
+            layer(|l| {
+                l.file("opt/shop.war", war)
+                    .file("usr/share/java/shop.war", war)
+                    .file("var/lib/dpkg/info/shop.list", "/usr/share/java/shop.war\n")
+            }),
+            layer(|l| l.file("opt/other", "unrelated")),
+        ]
+    };
+    let of = |name: &str| [format!("{name} 1 \"-\""), format!("{name} 1 \"shop\"")];
+    let mut expected =
+        ["log4j:log4j 1.2.17", "org.example:shop 2.0", "org.example:tide 1.0"].map(of).concat();
+    expected.push("shop 2.0-1 0 \"-\"".to_owned());
+    assert_eq!(packages(layers()), expected);
+    let inventory = scan_layers(layers()).unwrap();
+    let nested: Vec<&str> =
+        inventory.packages.iter().filter(|p| p.name == "org.example:tide").map(|p| p.path.as_str()).collect();
+    assert_eq!(
+        nested,
+        ["opt/shop.war!/WEB-INF/lib/tide-1.0.jar", "usr/share/java/shop.war!/WEB-INF/lib/tide-1.0.jar"]
+    );
+}
+
+#[test]
 fn links_lead_to_content_that_no_pass_had_kept() {
     let layers = vec![
         layer(|l| {
