@@ -4,3 +4,5 @@
 mod dpkg_query;
 #[cfg(test)]
 mod go_version;
+#[cfg(test)]
+mod licences;
