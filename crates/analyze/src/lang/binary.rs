@@ -21,7 +21,7 @@ use std::io::{self, Read as _};
 use model::Package;
 
 use crate::{
-    Analyzer, Blob, Content, Entry, EntryKind, Files, Merged, Observation, Want,
+    Analyzer, Blob, Content, Entry, EntryKind, Fact, Files, Merged, Observation, Want,
     executable::{self, Format, HEAD_BYTES, Layout},
 };
 
@@ -44,7 +44,7 @@ impl Analyzer for BinaryAnalyzer {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn goes_by_content(&self) -> bool {
@@ -185,7 +185,14 @@ fn tell(
             .and_then(|start| bytes.get(start..))
             .map(|bytes| go::parse(bytes, layout, blob)),
     };
-    let Some(told) = told else { return false };
+    let Some(mut told) = told else { return false };
+    if holds == Holds::Rust {
+        for fact in &mut told.facts {
+            if let Fact::Package(package) = fact {
+                package.os = Some(system(layout).to_owned());
+            }
+        }
+    }
     observation.facts.extend(told.facts);
     observation.problems.extend(told.problems);
     holds != Holds::Rust

@@ -18,7 +18,7 @@ use model::{Package, PackageKind, ProblemCode};
 
 use super::{built_for, system};
 use crate::{
-    Blob, Observation,
+    Blob, Fact, Observation,
     executable::{self, Format, Layout, number},
     os::PACKAGES_MAX,
     text,
@@ -85,7 +85,7 @@ pub fn parse(bytes: &[u8], layout: &Layout, blob: Option<&Blob>) -> Observation 
     }
     // Programs of Go before 1.18 do not say for what they were built.
     for fact in &mut told.facts {
-        if let crate::Fact::Package(package) = fact
+        if let Fact::Package(package) = fact
             && package.os.is_none()
         {
             package.os = Some(system(layout).to_owned());

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::{Fact, hostile};
+use crate::hostile;
 
 /// How to build the image of an ELF file.
 #[derive(Clone)]
@@ -250,8 +250,13 @@ fn finds_build_information_of_other_systems() {
     pe.resize(0x800, 0);
     pe.extend(&data);
     check(&pe, &[&["cargo anchor 1.4.0"], &FOUND[..]].concat());
-    let Fact::Package(package) = &observed(&pe).facts[1] else { panic!() };
-    assert_eq!((package.os.as_deref(), package.arch.as_deref()), (Some("windows"), Some("amd64")));
+    let observation = observed(&pe);
+    let built = |fact: &Fact| match fact {
+        Fact::Package(package) => (package.os.clone().unwrap(), package.arch.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(built(&observation.facts[0]), ("windows".into(), None));
+    assert_eq!(built(&observation.facts[1]), ("windows".into(), Some("amd64".into())));
 
     let mut macho = vec![0xcf, 0xfa, 0xed, 0xfe, 7, 0, 0, 1];
     macho.resize(16, 0);

@@ -1,7 +1,7 @@
 //! The texts of build information; the files around them are in the tests of the analyzer.
 
 use super::*;
-use crate::{Fact, hostile};
+use crate::hostile;
 
 /// A list as Go 1.22 writes it, without the marks around it.
 const LIST: &[u8] = include_bytes!("../../../../testdata/binary/modules");
