@@ -9,11 +9,13 @@ use std::{
 use advisory::{
     database::{Database, DatabaseError, Origin},
     ecosystem::{Place, ShardName, place},
+    enrichment::WrittenEnrichment,
     shard::{ShardWriter, WriteError, WrittenShard},
 };
 use model::Advisory;
 
 use crate::{
+    enrichment::Gathered,
     feed::{Dropped, Feed, RecordError},
     read::{ReadError, read_source},
 };
@@ -46,6 +48,8 @@ pub struct BadRecord {
 pub struct BuildSummary {
     /// The shards written, by name.
     pub shards: Vec<WrittenShard>,
+    /// The enrichment written, by kind.
+    pub enrichment: Vec<WrittenEnrichment>,
     /// Records read.
     pub records: u64,
     /// Records of which something is in a shard.
@@ -77,7 +81,7 @@ pub enum BuildError {
     Install(#[source] DatabaseError),
 }
 
-/// Builds all shards of the sources (files or directories) into the database `out` and installs them. Shards
+/// Builds all shards and all enrichment of the sources (files or directories) into the database `out` and installs them. Shards
 /// of other ecosystems that are there stay.
 pub fn build(
     sources: &[PathBuf],
@@ -90,6 +94,11 @@ pub fn build(
     let shards: Vec<(WrittenShard, Origin)> =
         summary.shards.iter().map(|shard| (shard.clone(), Origin::default())).collect();
     database.install(&shards).map_err(BuildError::Install)?;
+    if !summary.enrichment.is_empty() {
+        let files: Vec<(WrittenEnrichment, Origin)> =
+            summary.enrichment.iter().map(|file| (file.clone(), Origin::default())).collect();
+        database.install_enrichment(&files).map_err(BuildError::Install)?;
+    }
     Ok(summary)
 }
 
@@ -107,9 +116,30 @@ pub(crate) fn write_shards(
         summary: BuildSummary::default(),
         failed: None,
     };
+    let mut gathered = Gathered::default();
+    let mut bad: Vec<(PathBuf, u64, String)> = Vec::new();
+    let mut malformed = 0;
     for source in sources {
-        read_source(source, &mut |place, record| building.take(place, record)).map_err(BuildError::Read)?;
+        let mut record = |place: &crate::read::Place<'_>, record: Result<&[u8], ReadError>| {
+            building.take(place, record);
+        };
+        let mut enrich = |path: &Path, kind, reader: &mut dyn io::BufRead| {
+            let told = &mut |line, reason| {
+                malformed += 1;
+                if bad.len() < MAX_DESCRIBED {
+                    bad.push((path.to_owned(), line, reason));
+                }
+            };
+            gathered.read(kind, reader, told).map(drop)
+        };
+        read_source(source, &mut record, &mut enrich).map_err(BuildError::Read)?;
     }
+    building.summary.malformed += malformed;
+    building.summary.bad.extend(
+        bad.into_iter()
+            .map(|(path, line, reason)| BadRecord { place: format!("{}:{line}", path.display()), reason }),
+    );
+    building.summary.bad.truncate(MAX_DESCRIBED);
     if let Some(error) = building.failed {
         return Err(BuildError::Compress(error));
     }
@@ -119,6 +149,7 @@ pub(crate) fn write_shards(
         names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>().join(", ")
     };
     let source = if options.source.is_empty() { names() } else { options.source.clone() };
+    summary.enrichment = gathered.finish(out, &source, &options.built).map_err(BuildError::Write)?;
     for writer in building.writers.into_values() {
         summary.shards.push(writer.finish(out, &source, &options.built).map_err(BuildError::Write)?);
     }

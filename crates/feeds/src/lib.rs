@@ -6,15 +6,22 @@
 
 mod build;
 mod download;
+mod enrichment;
 mod feed;
 mod osv;
 mod read;
+mod score;
 mod update;
 
 pub use build::{BadRecord, BuildError, BuildOptions, BuildSummary, build};
+pub use enrichment::{ParsedEnrichment, enrichment_url, parse_enrichment};
 pub use feed::{Dropped, FEEDS, Feed, Parsed, RecordError, feed};
 pub use read::ReadError;
-pub use update::{DEFAULT_BASE, Outcome, Progress, ShardUpdate, UpdateConfig, Wanted, update};
+pub use update::{
+    DEFAULT_BASE, Outcome, Progress, ShardUpdate, UpdateConfig, Wanted,
+    enrichment::{WantedEnrichment, update_enrichment},
+    update,
+};
 
 /// The time now, as the database writes it: RFC 3339, UTC, whole seconds.
 pub fn now() -> String {

@@ -16,6 +16,8 @@ use advisory::{
 use egress::{Client, Url};
 use model::problem::explain;
 
+pub(crate) mod enrichment;
+
 use crate::{
     build::{BuildOptions, BuildSummary, write_shards},
     download::{Download, download},

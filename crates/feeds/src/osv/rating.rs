@@ -1,9 +1,9 @@
 //! Severities as OSV records carry them: CVSS vectors, and words in many places.
 
-use cvss::Cvss;
 use model::{Severity, advisory::Rating};
 
 use super::record;
+use crate::score::base_tenths;
 
 /// The rating of a list of severities and a word from elsewhere. The word of `Ubuntu` entries goes first, then
 /// the given one, then the score. Of several vectors the newest CVSS version's counts.
@@ -25,7 +25,7 @@ pub(super) fn rating(entries: &[record::Severity], word: Option<Severity>) -> Ra
         if version <= newest {
             continue;
         }
-        if let Some(tenths) = score_tenths(&entry.score) {
+        if let Some(tenths) = base_tenths(&entry.score) {
             newest = version;
             rating.vector = Some(entry.score.clone());
             rating.score_tenths = Some(tenths);
@@ -44,15 +44,6 @@ pub(super) fn word(text: &str) -> Option<Severity> {
 /// `Important: mysql:8.0 security update`, as Red Hat's rebuilds write.
 pub(super) fn word_of_summary(summary: &str) -> Option<Severity> {
     word(summary.split_once(": ")?.0)
-}
-
-/// CVSS base score in tenths, 0 to 100.
-fn score_tenths(vector: &str) -> Option<u8> {
-    // Old v2 vectors come in parentheses.
-    let vector = vector.trim().trim_start_matches('(').trim_end_matches(')');
-    let tenths = (vector.parse::<Cvss>().ok()?.score() * 10.0).round();
-    // In range, or no score.
-    (0.0..=100.0).contains(&tenths).then_some(tenths as u8)
 }
 
 #[cfg(test)]

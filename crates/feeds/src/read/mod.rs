@@ -13,6 +13,10 @@ use std::{
 mod text;
 mod zip;
 
+use advisory::enrichment::Kind;
+
+use crate::enrichment;
+
 /// Largest record, and largest JSON document that is not JSON lines.
 const MAX_RECORD: usize = 32 << 20;
 /// Most bytes that one source file may unpack to.
@@ -70,17 +74,29 @@ impl fmt::Display for Place<'_> {
 /// Takes records as they are read, and parts that could not be.
 pub(crate) type Sink<'s> = dyn FnMut(&Place<'_>, Result<&[u8], ReadError>) + 's;
 
+/// Takes files that hold no records but enrichment, told by how they begin.
+pub(crate) type Enrich<'e> = dyn FnMut(&Path, Kind, &mut dyn BufRead) -> io::Result<()> + 'e;
+
 /// Reads every record of a file or directory. A part that cannot be read goes to the sink; only a source that
 /// cannot be read at all is an error.
-pub(crate) fn read_source(path: &Path, sink: &mut Sink<'_>) -> Result<(), ReadError> {
+pub(crate) fn read_source(
+    path: &Path,
+    sink: &mut Sink<'_>,
+    enrich: &mut Enrich<'_>,
+) -> Result<(), ReadError> {
     let metadata = fs::metadata(path).map_err(|error| ReadError::Io(path.to_owned(), error))?;
     if metadata.is_dir() {
-        return read_directory(path, 0, sink);
+        return read_directory(path, 0, sink, enrich);
     }
-    read_file(path, sink)
+    read_file(path, sink, enrich)
 }
 
-fn read_directory(dir: &Path, depth: usize, sink: &mut Sink<'_>) -> Result<(), ReadError> {
+fn read_directory(
+    dir: &Path,
+    depth: usize,
+    sink: &mut Sink<'_>,
+    enrich: &mut Enrich<'_>,
+) -> Result<(), ReadError> {
     let failed = |error| ReadError::Io(dir.to_owned(), error);
     if depth > MAX_DEPTH {
         return Err(ReadError::TooDeep(dir.to_owned()));
@@ -97,7 +113,11 @@ fn read_directory(dir: &Path, depth: usize, sink: &mut Sink<'_>) -> Result<(), R
     // The same directory gives the same database.
     entries.sort();
     for (path, is_dir) in entries {
-        let outcome = if is_dir { read_directory(&path, depth + 1, sink) } else { read_file(&path, sink) };
+        let outcome = if is_dir {
+            read_directory(&path, depth + 1, sink, enrich)
+        } else {
+            read_file(&path, sink, enrich)
+        };
         if let Err(error) = outcome {
             sink(&Place { file: &path, entry: None, line: 0 }, Err(error));
         }
@@ -107,10 +127,10 @@ fn read_directory(dir: &Path, depth: usize, sink: &mut Sink<'_>) -> Result<(), R
 
 fn is_source(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    matches!(extension, "json" | "jsonl" | "ndjson" | "gz" | "zst" | "zip")
+    matches!(extension, "json" | "jsonl" | "ndjson" | "csv" | "gz" | "zst" | "zip")
 }
 
-fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<(), ReadError> {
+fn read_file(path: &Path, sink: &mut Sink<'_>, enrich: &mut Enrich<'_>) -> Result<(), ReadError> {
     let failed = |error| ReadError::Io(path.to_owned(), error);
     let mut file = File::open(path).map_err(failed)?;
     let mut magic = Vec::new();
@@ -132,7 +152,13 @@ fn read_file(path: &Path, sink: &mut Sink<'_>) -> Result<(), ReadError> {
     let name = path.to_string_lossy();
     let is_lines = text::is_lines(&name);
     let mut reader = reader.take(MAX_UNPACKED);
-    text::read(&mut reader, is_lines, Place { file: path, entry: None, line: 0 }, sink).map_err(failed)?;
+    match enrichment::sniff(reader.fill_buf().map_err(failed)?) {
+        Some(kind) => enrich(path, kind, &mut reader).map_err(failed)?,
+        None => {
+            let place = Place { file: path, entry: None, line: 0 };
+            text::read(&mut reader, is_lines, place, sink).map_err(failed)?;
+        }
+    }
     if reader.limit() == 0 {
         return Err(ReadError::Unpacked(path.to_owned()));
     }
@@ -145,11 +171,41 @@ mod tests {
 
     use super::*;
 
+    fn read_records(path: &Path, sink: &mut Sink<'_>) -> Result<(), ReadError> {
+        read_source(path, sink, &mut |path, kind, _| panic!("{} is {kind}", path.display()))
+    }
+
+    #[test]
+    fn enrichment_is_told_by_how_it_begins() {
+        let dir = tempfile::tempdir().unwrap();
+        let pack = |text: &str| zstd::encode_all(text.as_bytes(), 1).unwrap();
+        for (name, bytes, expected) in [
+            ("a.json", b"{\"title\": \"t\",\n \"catalogVersion\": \"1\"".to_vec(), Some("kev")),
+            ("b.csv", b"#model_version:v1,score_date:2026\ncve,epss,percentile\n".to_vec(), Some("epss")),
+            ("c.csv.zst", pack("cve;epss;percentile\nCVE-2024-0001;0;0"), Some("epss")),
+            ("d.jsonl", b"{\"id\":\"CVE-2024-0001\",\"cvss\":[]}".to_vec(), Some("cve-severity")),
+            ("e.json", b"{\"dataType\": \"CVE_RECORD\"}".to_vec(), Some("cve-severity")),
+            ("f.json.zst", pack("{\"format\":\"NVD_CVE\"}"), Some("cve-severity")),
+            ("g.json", b"{\"id\":\"CVE-2024-0001\",\"affected\":[]}".to_vec(), None),
+            ("h.csv", b"a,b,c".to_vec(), None),
+        ] {
+            let path = dir.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            let mut found = None;
+            read_source(&path, &mut |_, _| (), &mut |_, kind, _| {
+                found = Some(kind.as_str());
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
     /// Records and what could not be read, with their places below `dir`.
     pub(super) fn collect(path: &Path) -> Result<Vec<String>, ReadError> {
         let mut found = Vec::new();
         let base = path.parent().unwrap().to_owned();
-        read_source(path, &mut |place, record| {
+        read_records(path, &mut |place, record| {
             let place = place.to_string().replace(&format!("{}/", base.display()), "");
             found.push(match record {
                 Ok(bytes) => format!("{place} {}", String::from_utf8_lossy(bytes)),
@@ -203,7 +259,7 @@ mod tests {
         let packed = zstd::encode_all(lines.as_bytes(), 1).unwrap();
         fs::write(&path, &packed[..packed.len() / 2]).unwrap();
         let mut records = 0;
-        let error = read_source(&path, &mut |_, record| records += usize::from(record.is_ok())).unwrap_err();
+        let error = read_records(&path, &mut |_, record| records += usize::from(record.is_ok())).unwrap_err();
         assert!(matches!(error, ReadError::Io(..)), "{error:?}");
         assert!(records > 0);
     }
@@ -214,7 +270,7 @@ mod tests {
         let path = dir.path().join("a.jsonl.zst");
         // A frame header that asks for a window of 2 GiB (RFC 8878, section 3.1.1.1.2): exponent 21.
         fs::write(&path, [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0, 0]).unwrap();
-        assert!(matches!(read_source(&path, &mut |_, _| ()), Err(ReadError::Io(..))));
+        assert!(matches!(read_records(&path, &mut |_, _| ()), Err(ReadError::Io(..))));
     }
 
     #[test]

@@ -6,6 +6,7 @@
     reason = "helpers of tests may fail, and say what was skipped"
 )]
 
+mod enrichment;
 mod export;
 mod real;
 mod real_orders;

@@ -171,10 +171,17 @@ fn check_known_vulnerabilities(dir: &Path) {
     // Maven knows names by their case, NuGet does not.
     let databind = |version| of(PackageKind::Maven, "com.fasterxml.jackson.core:jackson-databind", version);
     assert!(has(&databind("2.9.10.3"), "CVE-2020-9548") && !has(&databind("2.9.10.4"), "CVE-2020-9548"));
-    assert!(has(&databind("2.9.10.3.redhat-1"), "CVE-2020-9548"), "a vendor's build of it is not the next one");
+    assert!(
+        has(&databind("2.9.10.3.redhat-1"), "CVE-2020-9548"),
+        "a vendor's build of it is not the next one"
+    );
     assert_eq!(of(PackageKind::Maven, "com.fasterxml.jackson.core:Jackson-Databind", "2.9.10.3"), []);
     let json = |name, version| of(PackageKind::Nuget, name, version);
-    assert!(has(&json("newtonsoft.JSON", "12.0.3"), "CVE-2024-21907"), "{:?}", json("Newtonsoft.Json", "12.0.3"));
+    assert!(
+        has(&json("newtonsoft.JSON", "12.0.3"), "CVE-2024-21907"),
+        "{:?}",
+        json("Newtonsoft.Json", "12.0.3")
+    );
     assert!(has(&json("Newtonsoft.Json", "13.0.1-beta2"), "CVE-2024-21907"));
     assert_eq!(json("Newtonsoft.Json", "13.0.1.0"), []);
 }
