@@ -10,6 +10,7 @@ pub mod gitlab;
 mod identity;
 pub mod json;
 pub mod junit;
+pub mod licence_report;
 mod link;
 mod moment;
 #[cfg(test)]
