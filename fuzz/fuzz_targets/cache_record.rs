@@ -67,7 +67,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let layer = Layer { digest: digest(), diff_id: None, size: 0, created_by: None };
         for layers in [Vec::new(), vec![layer.clone(), layer]] {
             let limits = Limits::standard();
-            let input = MergeInput { records: &records, layers, analyzers: ANALYZERS, limits: &limits };
+            let input = MergeInput { records: &records, layers, analyzers: ANALYZERS, config: None, limits: &limits };
             let _ = merge(input, &mut Nothing);
         }
     });

@@ -33,6 +33,11 @@ pub trait LayerStore: Send + Sync {
     /// Reading may block on the network. I/O errors carry an [`OciError`] where there is one
     /// ([`OciError::in_io`]).
     fn open_layer(&self, index: usize) -> Result<Box<dyn Read + Send>, OciError>;
+
+    /// What the image says of itself, where it does.
+    fn config(&self) -> Option<model::ImageConfig> {
+        None
+    }
 }
 
 /// One layer of an opened image.
@@ -105,6 +110,10 @@ impl Image {
 impl LayerStore for Image {
     fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    fn config(&self) -> Option<model::ImageConfig> {
+        Some(self.config.facts())
     }
 
     fn open_layer(&self, index: usize) -> Result<Box<dyn Read + Send>, OciError> {

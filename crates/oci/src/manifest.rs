@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{digest::Digest, platform::Platform};
+use model::{digest::Digest, image_config::HistoryLine, platform::Platform};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
@@ -161,6 +161,11 @@ pub struct ImageConfig {
     pub working_dir: String,
     /// Ports such as `80/tcp`.
     pub exposed_ports: Vec<String>,
+    /// Directories that are mounted from outside.
+    pub volumes: Vec<String>,
+    /// The command that tells whether a container is well, its kind first: Docker's addition to the configuration
+    /// (Docker Image Specification v1.2, "Healthcheck").
+    pub healthcheck: Vec<String>,
     /// Uncompressed layer digests, lowest first.
     pub diff_ids: Vec<Digest>,
     /// How it was made, oldest first.
@@ -219,6 +224,17 @@ struct ConfigSection {
     working_dir: String,
     #[serde(default, deserialize_with = "null_as_default")]
     exposed_ports: BTreeMap<String, serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    volumes: BTreeMap<String, serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    healthcheck: Healthcheck,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Healthcheck {
+    #[serde(default, deserialize_with = "null_as_default")]
+    test: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -228,6 +244,27 @@ struct RootFs {
 }
 
 impl ImageConfig {
+    /// The parts that checks look at.
+    pub fn facts(&self) -> model::ImageConfig {
+        let history = self.history.iter().map(|line| HistoryLine {
+            created_by: line.created_by.clone(),
+            comment: line.comment.clone(),
+            empty_layer: line.empty_layer,
+        });
+        model::ImageConfig {
+            user: self.user.clone(),
+            env: self.env.clone(),
+            labels: self.labels.clone(),
+            entrypoint: self.entrypoint.clone(),
+            cmd: self.cmd.clone(),
+            working_dir: self.working_dir.clone(),
+            exposed_ports: self.exposed_ports.clone(),
+            volumes: self.volumes.clone(),
+            healthcheck: self.healthcheck.clone(),
+            history: history.collect(),
+        }
+    }
+
     /// The history line behind each of `layers` layers; all `None` where the history does not add up.
     pub fn created_by(&self, layers: usize) -> Vec<Option<String>> {
         let mut lines: Vec<Option<String>> = self
@@ -263,6 +300,8 @@ pub fn parse_config(bytes: &[u8], what: &str) -> Result<ImageConfig, OciError> {
         user: section.user,
         working_dir: section.working_dir,
         exposed_ports: section.exposed_ports.into_keys().collect(),
+        volumes: section.volumes.into_keys().collect(),
+        healthcheck: section.healthcheck.test,
         diff_ids: document.rootfs.map(|r| r.diff_ids).unwrap_or_default(),
         history: document.history,
     })

@@ -72,6 +72,7 @@ pub fn build_inventory(
         records: &records,
         layers: Vec::new(),
         analyzers: config.analyzers,
+        config: None,
         limits: config.limits,
     };
     Ok(merge(input, &mut Rewalk { directory, context: &context }))

@@ -81,7 +81,14 @@ pub fn build_inventory(store: &dyn LayerStore, config: &EngineConfig<'_>) -> Res
         problems.push(Problem::new(ProblemCode::CacheUnusable, error.to_string()));
     }
     let layers = store.layers().iter().map(|layer| layer.facts.clone()).collect();
-    let input = MergeInput { records: &records, layers, analyzers: config.analyzers, limits: config.limits };
+    let image = store.config();
+    let input = MergeInput {
+        records: &records,
+        layers,
+        analyzers: config.analyzers,
+        config: image.as_ref(),
+        limits: config.limits,
+    };
     let mut inventory = merge(input, &mut Reread { store, context: &context });
     inventory.problems.append(&mut problems);
     Ok(inventory)

@@ -7,13 +7,15 @@
 //! runtime would unpack from it.
 
 mod attribute;
+mod hidden;
 mod links;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use analyze::{Analyzer, FileView, Files, Merged, Observation, Want};
-use model::{Inventory, Layer, Limits, Package, Problem, ProblemCode, ScanType};
+use model::{ImageConfig, Inventory, Layer, Limits, Package, Problem, ProblemCode, ScanType};
 
+use self::hidden::HiddenView;
 use crate::{
     pass::{FileFacts, push_problem},
     paths::{file_name, lossy},
@@ -46,6 +48,8 @@ pub struct MergeInput<'a> {
     pub layers: Vec<Layer>,
     /// The analyzers that made the records.
     pub analyzers: &'a [&'a dyn Analyzer],
+    /// What the image says of itself; `None` for a directory.
+    pub config: Option<&'a ImageConfig>,
     /// Limits of the scan.
     pub limits: &'a Limits,
 }
@@ -62,7 +66,7 @@ type Extra = HashMap<(ContentId, u8, String), Observation>;
 
 /// Merges all layers into one inventory.
 pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Inventory {
-    let MergeInput { records, layers, analyzers, limits } = input;
+    let MergeInput { records, layers, analyzers, config, limits } = input;
     let whiteouts = !layers.is_empty();
     let mut problems = Vec::new();
     let mut tree = build_tree(records, whiteouts, limits, &mut problems);
@@ -71,18 +75,41 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
     let extra =
         links::read_missing(&views, records, analyzers, limits, second_pass, &mut budget, &mut problems);
 
-    bound_facts(&mut views, records, &extra, limits, &mut problems);
+    let mut hidden = match whiteouts {
+        true => hidden::hidden(&tree, records, analyzers, limits, &mut problems),
+        false => Vec::new(),
+    };
+    bound_facts(&mut views, &mut hidden, records, &extra, limits, &mut problems);
 
     let mut merged = Merged::default();
     let observed = |view: &View| observation_of(records, &extra, view);
     for (number, analyzer) in (0u8..).zip(analyzers) {
         let mine: Vec<&View> = views.iter().filter(|view| view.analyzer == number).collect();
+        let gone: Vec<_> = hidden
+            .iter()
+            .filter(|view| view.analyzer == number)
+            .filter_map(|view| Some((view, kept(records, view.content, number, file_name(&view.path))?)))
+            .collect();
+        for (view, observation) in &gone {
+            for problem in &observation.problems {
+                let problem = problem.clone().at_path(view.path.clone());
+                push_problem(&mut problems, problem.in_layer(view.content.layer.into()));
+            }
+        }
         let files = |()| {
             let shown = mine.iter().filter_map(|view| {
                 let layer = whiteouts.then(|| view.content.layer.into());
                 observed(view).map(|observation| FileView { path: &view.path, observation, layer })
             });
-            Files::new(shown.collect())
+            Files::new(shown.collect()).with_hidden(
+                gone.iter()
+                    .map(|(view, observation)| FileView {
+                        path: &view.path,
+                        observation,
+                        layer: Some(view.content.layer.into()),
+                    })
+                    .collect(),
+            )
         };
         for view in &mine {
             let Some(observation) = observed(view) else { continue };
@@ -96,6 +123,11 @@ pub fn merge(input: MergeInput<'_>, second_pass: &mut dyn SecondPass) -> Invento
         let again = analyzer.revisit(&first);
         let raw = read_raw(&again, &mine, second_pass, &mut budget, &mut problems);
         analyzer.finish(&first.with_raw(raw), &mut merged);
+    }
+    if let Some(config) = config {
+        for check in analyzers.iter().filter_map(|analyzer| analyzer.config_analyzer()) {
+            check.finish_config(config, &mut merged);
+        }
     }
 
     let mut packages = std::mem::take(&mut merged.packages);
@@ -166,21 +198,28 @@ fn build_tree(
 /// Leaves out files beyond the limit on facts: hard links can show one large database under many paths.
 fn bound_facts(
     views: &mut Vec<View>,
+    hidden: &mut Vec<HiddenView>,
     records: &[LayerRecord],
     extra: &Extra,
     limits: &Limits,
     problems: &mut Vec<Problem>,
 ) {
     let mut left = limits.image_facts;
-    let mut beyond = |view: &View| {
-        let facts =
-            observation_of(records, extra, view).map_or(0, |observation| observation.facts.len().max(1));
+    let mut is_beyond = |observation: Option<&Observation>| {
+        let facts = observation.map_or(0, |observation| observation.facts.len().max(1));
         left.checked_sub(facts).inspect(|rest| left = *rest).is_none()
     };
-    let before = views.len();
-    if let Some(kept) = views.iter().position(&mut beyond) {
-        views.truncate(kept);
-        let text = format!("more than {} facts; {} files were left out", limits.image_facts, before - kept);
+    let before = views.len() + hidden.len();
+    if let Some(fit) = views.iter().position(|view| is_beyond(observation_of(records, extra, view))) {
+        views.truncate(fit);
+    }
+    let gone = |view: &HiddenView| kept(records, view.content, view.analyzer, file_name(&view.path));
+    if let Some(fit) = hidden.iter().position(|view| is_beyond(gone(view))) {
+        hidden.truncate(fit);
+    }
+    let left_out = before - views.len() - hidden.len();
+    if left_out > 0 {
+        let text = format!("more than {} facts; {left_out} files were left out", limits.image_facts);
         push_problem(problems, Problem::new(ProblemCode::TooManyItems, text));
     }
 }

@@ -8,7 +8,7 @@ use crate::index::LayerIndex;
 
 /// Version of the record's shape; part of every cache key. Raise it with every change of this file, of
 /// [`crate::index`] or of [`analyze::Fact`].
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 
 /// One observation of one file by one analyzer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

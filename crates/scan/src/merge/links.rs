@@ -54,8 +54,11 @@ pub(super) fn visible(
             let path = lossy(&bytes);
             // What goes by content has been decided where the content was written.
             let wanting = (0u8..).zip(analyzers).filter(|(number, analyzer)| {
-                wants(**analyzer, &path)
-                    || analyzer.goes_by_content() && kept(records, content, *number, "").is_some()
+                let is_kept = || kept(records, content, *number, "").is_some();
+                match wants(**analyzer, &path) {
+                    true => !analyzer.sees_hidden() || is_kept(),
+                    false => !analyzer.sees_hidden() && analyzer.goes_by_content() && is_kept(),
+                }
             });
             let wanting = wanting.take_while(|_| has_room(&path));
             views.extend(wanting.map(|(analyzer, _)| View {
@@ -68,7 +71,7 @@ pub(super) fn visible(
         NodeKind::Symlink(_) => {
             tree.path_into(node, &mut bytes);
             let path = lossy(&bytes);
-            if analyzers.iter().any(|analyzer| wants(*analyzer, &path)) && has_room(&path) {
+            if analyzers.iter().any(|analyzer| wants_link(*analyzer, &path)) && has_room(&path) {
                 links.push((path.into_owned(), bytes.clone()));
             }
         }
@@ -84,7 +87,7 @@ pub(super) fn visible(
     // they end at a file that is of interest by its own path, that one is shown already.
     for (path, bytes) in &links {
         for (number, analyzer) in (0u8..).zip(analyzers) {
-            if wants(*analyzer, path) {
+            if wants_link(*analyzer, path) {
                 follow(tree, analyzers, number, path, bytes, &mut views);
             }
         }
@@ -97,6 +100,11 @@ pub(super) fn visible(
     views.sort_by(|a, b| (a.analyzer, &a.path).cmp(&(b.analyzer, &b.path)));
     views.dedup_by(|a, b| a.analyzer == b.analyzer && a.path == b.path);
     views
+}
+
+/// Whether a symbolic link at this path is of interest: not for a check of contents wherever they lie.
+fn wants_link(analyzer: &dyn Analyzer, path: &str) -> bool {
+    !analyzer.sees_hidden() && wants(analyzer, path)
 }
 
 fn follow(

@@ -5,6 +5,7 @@
 mod hostile;
 mod layers;
 mod random;
+mod secrets;
 mod stacks;
 
 use std::path::Path;
