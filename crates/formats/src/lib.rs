@@ -17,6 +17,7 @@ mod moment;
 mod sample;
 pub mod sarif;
 pub mod sbom;
+pub mod secret_report;
 pub mod spdx;
 pub mod trivy;
 
