@@ -7,7 +7,8 @@ use egress::Url;
 use model::{Platform, ScanType, Severity, scan_type::ScanTypeError};
 
 use crate::{
-    commands::{client, user::UserCommand},
+    commands::{client, convert::ConvertArgs, user::UserCommand},
+    output::form::OutputArgs,
     settings::flags::ServeFlags,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Scan an image: its packages, and the advisories that apply to them.
     Scan(Box<ScanArgs>),
+    /// Write a stored JSON report in another form, without the image and without advisories.
+    Convert(ConvertArgs),
     /// Build, refresh and look at the advisory database.
     #[command(subcommand)]
     Db(DbCommand),
@@ -104,12 +107,9 @@ pub(crate) struct ScanArgs {
     /// What to look for, separated by commas: vulnerability (vuln), sbom, secret, license, filesystem (fs), all.
     #[arg(long, value_name = "TYPES", value_parser = parse_types, default_value = "vulnerability")]
     pub(crate) types: ScanTypes,
-    /// How to write the report.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
-    /// Write the report to a file; - is standard output.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    /// Where the report goes.
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     /// Show only findings of this severity and above.
     #[arg(long, value_name = "SEVERITY")]
     pub(crate) severity: Option<Severity>,
@@ -184,15 +184,6 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificate authorities of this PEM file too. Repeatable.
     #[arg(long, value_name = "FILE", env = "LAZARET_CA_FILE")]
     pub(crate) ca_file: Vec<PathBuf>,
-}
-
-/// How to write a report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Table,
-    /// For programs; described by docs/report.schema.json.
-    Json,
 }
 
 /// `lazaret db`.

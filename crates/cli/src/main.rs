@@ -44,6 +44,7 @@ fn main() -> ExitCode {
 fn run(command: Command, verbose: u8) -> Result<Exit, Failure> {
     match command {
         Command::Scan(args) => commands::scan::run(&args),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Db(DbCommand::Build(args)) => commands::db::build(&args),
         Command::Db(DbCommand::Status(args)) => commands::db::status(&args),
         Command::Db(DbCommand::Update(args)) => commands::db::update(&args),

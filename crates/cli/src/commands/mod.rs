@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod config;
+pub(crate) mod convert;
 pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod network;
@@ -26,7 +27,17 @@ pub(crate) fn screen_width() -> Option<usize> {
 /// Writes to standard output, with colours only where they are wanted. A reader that went away is no error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = anstream::stdout();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// The same without any change: what programs read must arrive as it was made.
+pub(crate) fn print_raw(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new("output-failed", &error, "Check the disk behind standard output."))
         }

@@ -1,6 +1,6 @@
 //! `lazaret scan`.
 
-use std::{io::IsTerminal as _, path::Path, sync::Arc, thread::available_parallelism};
+use std::{io::IsTerminal as _, sync::Arc, thread::available_parallelism};
 
 use app::{ScanError, ScanRequest, scan_image};
 use egress::{ClientConfig, EgressError};
@@ -13,11 +13,11 @@ use oci::{
 use policy::threshold::{Filter, fails};
 use scan::LayerCache;
 
-use super::{db, home, network, print, screen_width, warn};
+use super::{db, home, network, warn};
 use crate::{
-    args::{Format, ScanArgs},
+    args::ScanArgs,
     exit::{Exit, Failure},
-    output::{progress::Bars, report},
+    output::{progress::Bars, report::View},
 };
 
 /// The layer cache is kept below this many bytes: thousands of images.
@@ -25,9 +25,7 @@ const CACHE_BYTES: u64 = 2 << 30;
 
 /// Scans an image and writes its report.
 pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
-    if let Some(file) = output_file(args) {
-        check_output(file)?;
-    }
+    let outputs = args.output.check()?;
     let runtime = network::runtime()?;
     let client = network::client_config(&args.network)?;
     let registries = Registries::new(RegistryOptions {
@@ -65,7 +63,8 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     let mut report = scanned.map_err(|error| failure(&error))?;
     let filter = Filter { min_severity: args.severity, ignore_unfixed: args.ignore_unfixed };
     let hidden = filter.apply(&mut report);
-    write(args, &report, hidden)?;
+    let view = View { packages: args.list_packages, hidden, ..View::default() };
+    outputs.write(&report, env!("CARGO_PKG_VERSION"), view)?;
     Ok(exit(&report, args.fail_on))
 }
 
@@ -79,63 +78,6 @@ fn exit(report: &Report, fail_on: Option<model::Severity>) -> Exit {
     } else {
         Exit::Pass
     }
-}
-
-fn write(args: &ScanArgs, report: &Report, hidden: usize) -> Result<(), Failure> {
-    let text = match args.format {
-        Format::Json => formats::json::write(report, env!("CARGO_PKG_VERSION")),
-        Format::Table => {
-            let width = if output_file(args).is_some() { None } else { screen_width() };
-            report::write(report, report::View { width, packages: args.list_packages, hidden })
-        }
-    };
-    match output_file(args) {
-        Some(file) => write_file(file, &anstream::adapter::strip_str(&text).to_string()),
-        None => print(&text),
-    }
-}
-
-/// Where the report is to be written; `None` and `-` mean standard output.
-fn output_file(args: &ScanArgs) -> Option<&Path> {
-    args.output.as_deref().filter(|file| file.as_os_str() != "-")
-}
-
-/// Refuses what cannot become a file before the image is read: a scan may take minutes.
-fn check_output(file: &Path) -> Result<(), Failure> {
-    if file.is_dir() {
-        return Err(output_failed(file, "it is a directory"));
-    }
-    let directory = directory_of(file);
-    if directory.is_dir() {
-        return Ok(());
-    }
-    Err(output_failed(file, &format!("there is no directory {}", directory.display())))
-}
-
-fn directory_of(file: &Path) -> &Path {
-    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
-}
-
-fn output_failed(file: &Path, why: &str) -> Failure {
-    let message = format!("failed to write {}: {why}", file.display());
-    let hint = "Name a file in a directory that is there and can be written to.";
-    Failure { code: "output-failed", message, hint: hint.into(), exit: Exit::Failed }
-}
-
-/// Writes beside and renames in, so that nobody reads half a report.
-fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
-    // What the system says, without the name of the temporary file.
-    let failed = |error: std::io::Error| output_failed(file, &error.kind().to_string());
-    // A device or a pipe cannot be replaced by rename.
-    if file.exists() && !file.is_file() {
-        return std::fs::write(file, text).map_err(failed);
-    }
-    let mut temporary = tempfile::NamedTempFile::new_in(directory_of(file)).map_err(failed)?;
-    std::io::Write::write_all(&mut temporary, text.as_bytes()).map_err(failed)?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    temporary.as_file().set_permissions(mode).map_err(failed)?;
-    temporary.persist(file).map_err(|error| failed(error.error))?;
-    Ok(())
 }
 
 /// As the error says it; where an option helps, the hint names it.

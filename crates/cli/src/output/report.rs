@@ -5,7 +5,10 @@ use std::{cmp::Reverse, fmt::Write as _};
 use anstyle::{AnsiColor, Color, Style};
 use model::{Finding, Report, ScanType, Severity, report::CoverageState};
 
-use super::columns::{Cell, layout, printable};
+use super::{
+    columns::{Cell, layout, printable},
+    contents,
+};
 
 /// The label of what was not looked at.
 const UNCHECKED: &str = "no data";
@@ -34,6 +37,7 @@ pub(crate) fn write(report: &Report, view: View) -> String {
         out.push('\n');
         out.push_str(&findings(report, view.width));
     }
+    out.push_str(&contents::tables(report, view.width));
     let problems = problems(report);
     if !problems.is_empty() {
         out.push('\n');
@@ -83,6 +87,9 @@ fn head(report: &Report) -> String {
                 line(UNCHECKED, format!("{packages}: no known source of advisories for {shard}"));
             }
         }
+    }
+    for (name, text) in contents::lines(report) {
+        line(name, text);
     }
     out
 }
@@ -236,7 +243,8 @@ const fn state(finding: &Finding) -> &'static str {
     }
 }
 
-const fn style(severity: Severity) -> Style {
+/// How a severity looks.
+pub(super) const fn style(severity: Severity) -> Style {
     let color = match severity {
         Severity::Critical => {
             return Style::new().bold().fg_color(Some(Color::Ansi(AnsiColor::Red)));
@@ -249,7 +257,8 @@ const fn style(severity: Severity) -> Style {
     Style::new().fg_color(Some(Color::Ansi(color)))
 }
 
-fn plural(count: usize, noun: &str) -> String {
+/// `1 noun`, `2 nouns`.
+pub(super) fn plural(count: usize, noun: &str) -> String {
     plural_u64(count as u64, noun, &format!("{noun}s"))
 }
 

@@ -5,6 +5,7 @@
 mod binary;
 mod bucket;
 mod cache;
+mod convert;
 mod credentials;
 mod database;
 mod errors;

@@ -5,9 +5,10 @@ use std::{fmt::Write as _, fs};
 use crate::binary::{Home, project};
 
 /// All commands, in the order of the page.
-const COMMANDS: [&[&str]; 20] = [
+const COMMANDS: [&[&str]; 21] = [
     &[],
     &["scan"],
+    &["convert"],
     &["db", "build"],
     &["db", "status"],
     &["db", "update"],
