@@ -36,7 +36,7 @@ pub(super) fn runs(text: &str) -> Vec<u64> {
     let mut words: Vec<u64> = Vec::new();
     for line in text.lines() {
         if !is_copyright(line) {
-            let parts = line.split(|c: char| !c.is_alphanumeric());
+            let parts = without_number(line).split(|c: char| !c.is_alphanumeric());
             words.extend(parts.filter(|word| !word.is_empty()).map(hash));
         }
     }
@@ -47,6 +47,14 @@ pub(super) fn runs(text: &str) -> Vec<u64> {
     runs.sort_unstable();
     runs.dedup();
     runs
+}
+
+/// A line without the mark of its list: `1.`, `(a)`, `ii)` are written in every way (matching guideline 7).
+fn without_number(line: &str) -> &str {
+    let start = line.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let end = start.find(|c: char| !c.is_alphanumeric()).unwrap_or(start.len());
+    let is_mark = end <= 2 && start.get(end..).is_some_and(|rest| rest.starts_with(['.', ')']));
+    if is_mark { start.get(end..).unwrap_or(start) } else { start }
 }
 
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -259,6 +267,10 @@ mod tests {
             "Keeper Inc. nor the names of its staff",
         );
         assert_eq!(ids(&bsd), ["BSD-3-Clause"]);
+        assert_eq!(
+            ids(&bsd.replace("1. ", "  * ").replace("2. ", "(b) ").replace("3. ", "")),
+            ["BSD-3-Clause"]
+        );
         // Most copies of Apache's licence lack the appendix.
         let apache = text_of("Apache-2.0");
         let end = apache.find("END OF TERMS").unwrap();
