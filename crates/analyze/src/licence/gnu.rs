@@ -73,7 +73,7 @@ impl Family {
                 "or" | "and" | "any" | "at" | "your" | "option" => {}
                 "no" | "niv" if self.stem == "GFDL" => infix = "-no-invariants",
                 "invariant" | "invariants" if self.stem == "GFDL" && infix.is_empty() => {
-                    infix = "-invariants"
+                    infix = "-invariants";
                 }
                 "invariant" | "invariants" if self.stem == "GFDL" => {}
                 _ if version.is_none() && digits.starts_with(|c: char| c.is_ascii_digit()) => {
