@@ -1,9 +1,10 @@
 //! The description of the API (OpenAPI 3.1): what the handlers say of themselves, and what is true of all of them.
 
+use formats::FORMATS;
 use utoipa::{
     OpenApi, PartialSchema as _, ToSchema as _,
     openapi::{
-        Content, Ref, RefOr, Response, ResponseBuilder,
+        Content, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type,
         path::{HttpMethod, Operation, ParameterIn},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
@@ -67,12 +68,30 @@ pub(crate) fn complete(api: &mut utoipa::openapi::OpenApi, version: &str) {
             (HttpMethod::Delete, &mut item.delete),
         ] {
             if let Some(operation) = operation {
+                if path.ends_with("/report") {
+                    list_formats(operation);
+                }
                 let session = path.ends_with("/session");
                 let login = session && method == HttpMethod::Post;
                 complete_one(operation, open || session && method == HttpMethod::Get, login);
             }
         }
     }
+}
+
+/// Reports come in every format of the one list.
+fn list_formats(operation: &mut Operation) {
+    let Some(RefOr::T(report)) = operation.responses.responses.get_mut("200") else { return };
+    let json = report.content.values().find_map(|content| match content {
+        RefOr::T(content) => content.schema.clone(),
+        RefOr::Ref(_) => None,
+    });
+    let text: RefOr<Schema> = Object::with_type(Type::String).into();
+    let formats = FORMATS.iter().map(|format| {
+        let schema = if format.media_type.ends_with("json") { json.clone() } else { Some(text.clone()) };
+        (format.media_type.to_owned(), Content::new(schema).into())
+    });
+    report.content = formats.collect();
 }
 
 fn complete_one(operation: &mut Operation, open: bool, login: bool) {

@@ -1,11 +1,14 @@
 //! Reports in the formats that there are, and what differs between two.
 
+use std::cmp::Reverse;
+
 use app::history::{DiffFinding, DiffPackage};
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
+use formats::{FORMATS, Format};
 use model::Role;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,22 +24,11 @@ use crate::{
     words::{SeverityWord, Word},
 };
 
-/// A format of reports.
-struct Format {
-    name: &'static str,
-    media_type: &'static str,
-    write: fn(&model::Report, &str) -> String,
-}
-
-/// Every format there is; the first one unless another is asked for.
-const FORMATS: &[Format] =
-    &[Format { name: "json", media_type: "application/json", write: formats::json::write }];
-
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FormatQuery {
-    /// Name of the format; wins over `Accept`.
+    /// Name of the format, one of those of `docs/formats.md`; wins over `Accept`.
     #[param(example = "json")]
     format: Option<String>,
 }
@@ -44,7 +36,7 @@ pub(super) struct FormatQuery {
 /// By the query, else by `Accept`.
 fn choose(query: &FormatQuery, headers: &HeaderMap) -> Result<&'static Format, Problem> {
     let found = match &query.format {
-        Some(name) => FORMATS.iter().find(|format| format.name == name),
+        Some(name) => formats::find(name),
         None => accepted(headers),
     };
     found.ok_or_else(|| {
@@ -54,33 +46,55 @@ fn choose(query: &FormatQuery, headers: &HeaderMap) -> Result<&'static Format, P
     })
 }
 
-/// The format that a client likes best (RFC 9110 section 12.5.1).
+/// The format that a client likes best (RFC 9110 section 12.5.1): of each format, what the most specific range says
+/// of it counts. Among those that it likes as well, the one that it names first; then the order of the list.
 fn accepted(headers: &HeaderMap) -> Option<&'static Format> {
     let lines: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let mut best: Option<(f32, &'static Format)> = None;
     if lines.is_empty() {
         return FORMATS.first();
     }
-    for range in lines.iter().flat_map(|line| line.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let wanted = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0_f32);
-        let fits = |media_type: &str| {
-            wanted == "*/*"
-                || wanted == media_type
-                || wanted
-                    .strip_suffix("/*")
-                    .is_some_and(|family| media_type.split('/').next() == Some(family))
+    let ranges: Vec<(String, f32)> = lines.iter().flat_map(|line| line.split(',')).map(range).collect();
+    let mut best: Option<(f32, Reverse<usize>, &'static Format)> = None;
+    for format in FORMATS {
+        let fitting = ranges.iter().enumerate().filter_map(|(at, (wanted, quality))| {
+            let exactness = exactness(wanted, format.media_type)?;
+            Some((exactness, Reverse(at), *quality))
+        });
+        let Some((_, at, quality)) = fitting.max_by_key(|(exactness, at, _)| (*exactness, *at)) else {
+            continue;
         };
-        let format = FORMATS.iter().find(|format| fits(format.media_type));
-        if let Some(format) =
-            format.filter(|_| quality > 0.0 && best.is_none_or(|(other, _)| quality > other))
-        {
-            best = Some((quality, format));
+        if quality > 0.0 && best.is_none_or(|(other, place, _)| (quality, at) > (other, place)) {
+            best = Some((quality, at, format));
         }
     }
-    best.map(|(_, format)| format)
+    best.map(|(_, _, format)| format)
+}
+
+/// A media range in lower case, and how much it is liked.
+fn range(text: &str) -> (String, f32) {
+    let mut parts = text.split(';').map(str::trim);
+    let wanted = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+    (wanted, quality)
+}
+
+/// How exactly a media range names a media type; `None` when it does not.
+fn exactness(wanted: &str, media_type: &str) -> Option<u8> {
+    if wanted == media_type {
+        return Some(2);
+    }
+    if let Some(family) = wanted.strip_suffix("/*").filter(|family| *family != "*") {
+        return (media_type.split('/').next() == Some(family)).then_some(1);
+    }
+    (wanted == "*/*").then_some(0)
+}
+
+/// A report in a format. What comes depends on what the client accepts.
+fn answer(headers: &HeaderMap, format: &Format, report: &model::Report, version: &str) -> Response {
+    let mut response = tagged_text(headers, format.media_type, (format.write)(report, version));
+    response.headers_mut().append(header::VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// The report of a completed scan, as it was made.
@@ -88,7 +102,7 @@ fn accepted(headers: &HeaderMap) -> Option<&'static Format> {
     get, path = "/scans/{id}/report", tag = "scans",
     params(("id" = Uuid, Path, description = "The scan"), FormatQuery),
     responses(
-        (status = 200, description = "The report, by docs/report.schema.json", body = serde_json::Value),
+        (status = 200, description = "The report in the format that was asked for; JSON is by docs/report.schema.json", body = serde_json::Value),
         (status = 304, description = "It is as the client knows it"),
         (status = 406, description = "There is no such format; the answer lists those there are", body = problem::Body, content_type = "application/problem+json"),
         (status = 409, description = "The scan is not completed: `report_not_ready`", body = problem::Body, content_type = "application/problem+json"),
@@ -106,7 +120,7 @@ pub(super) async fn scan_report(
     let report = state.service.report_of_scan(&scan).await;
     let report =
         report.map_err(|error| Problem::from(error).about(Some(scan.reference.clone()), Some(id)))?;
-    Ok(tagged_text(&headers, format.media_type, (format.write)(&report, &state.settings.version)))
+    Ok(answer(&headers, format, &report, &state.settings.version))
 }
 
 /// What is wrong with an image now: its newest inventory, by today's advisories.
@@ -114,7 +128,7 @@ pub(super) async fn scan_report(
     get, path = "/images/{id}/report", tag = "images",
     params(("id" = i64, Path, description = "Number of the record"), FormatQuery),
     responses(
-        (status = 200, description = "The report, by docs/report.schema.json", body = serde_json::Value),
+        (status = 200, description = "The report in the format that was asked for; JSON is by docs/report.schema.json", body = serde_json::Value),
         (status = 304, description = "It is as the client knows it"),
         (status = 406, description = "There is no such format; the answer lists those there are", body = problem::Body, content_type = "application/problem+json"),
         (status = 409, description = "No scan of it was completed: `report_not_ready`", body = problem::Body, content_type = "application/problem+json"),
@@ -131,7 +145,7 @@ pub(super) async fn image_report(
     let format = choose(&query, &headers)?;
     let report = state.service.report_of_image(&image).await;
     let report = report.map_err(|error| Problem::from(error).about(Some(image.reference.clone()), None))?;
-    Ok(tagged_text(&headers, format.media_type, (format.write)(&report, &state.settings.version)))
+    Ok(answer(&headers, format, &report, &state.settings.version))
 }
 
 /// What differs between two scans.
@@ -219,6 +233,15 @@ mod tests {
             (Some("text/html, application/*;q=0.5"), Some("json")),
             (Some("application/json;q=0"), None),
             (Some("text/html"), None),
+            (Some("application/sarif+json"), Some("sarif")),
+            (Some("Application/SARIF+JSON; q=0.3, text/csv;q=0.2"), Some("sarif")),
+            (Some("text/*"), Some("csv")),
+            (Some("text/csv, */*"), Some("csv")),
+            (Some("*/*, text/csv"), Some("json")),
+            (Some("*/*;q=0.1, application/json;q=0"), Some("trivy")),
+            (Some("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"), Some("json")),
+            (Some("application/json;q=x"), Some("json")),
+            (Some(";q=, ,/,*"), None),
         ] {
             let mut headers = HeaderMap::new();
             if let Some(accept) = accept {

@@ -51,6 +51,16 @@ async fn an_image_from_its_first_scan_to_its_last() {
         let again = client.ask(Method::GET, &format!("scans/{scan}/report?format=json"));
         again.header("if-none-match", report.header("etag")).send().await.is(304);
         client.get(&format!("scans/{scan}/report?format=word")).await.fails(406, "format-not-known");
+        for format in formats::FORMATS {
+            let named = client.get(&format!("scans/{scan}/report?format={}", format.name)).await.is(200);
+            assert_eq!(named.header("content-type"), format.media_type);
+            let asked = client.ask(Method::GET, &format!("scans/{scan}/report"));
+            let liked = asked.header("accept", format.media_type).send().await.is(200);
+            assert_eq!((&liked.text, liked.header("content-type")), (&named.text, format.media_type));
+            assert!(liked.header("vary").contains("accept"), "{}", format.name);
+        }
+        let asked = client.ask(Method::GET, &format!("scans/{scan}/report"));
+        asked.header("accept", "text/html").send().await.fails(406, "format-not-known");
 
         let findings = client.get(&format!("images/{id}/findings?severity=critical")).await.is(200).json();
         assert_eq!(ids(&findings), ["CVE-2026-0001"]);
