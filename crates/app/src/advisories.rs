@@ -11,7 +11,7 @@ use advisory::{
     need::Needs,
 };
 use egress::{Client, ClientConfig, EgressError, Url};
-use feeds::{FEEDS, Outcome, Progress, ShardUpdate, UpdateConfig, Wanted};
+use feeds::{FEEDS, Outcome, Progress, ShardUpdate, UpdateConfig, Wanted, WantedEnrichment};
 use model::{Problem, ProblemCode};
 
 use crate::config::AdvisoryConfig;
@@ -27,6 +27,21 @@ pub async fn fetch(
     let client = Client::build(client)?;
     let config = UpdateConfig::new(base.clone());
     Ok(feeds::update(database, &client, FEEDS[0], wanted, &config, progress).await)
+}
+
+/// Fetches enrichment, each kind from its own place; `base` only lends the usual limits.
+pub async fn fetch_enrichment(
+    database: &Database,
+    client: &ClientConfig,
+    base: &Url,
+    wanted: &[WantedEnrichment],
+) -> Result<Vec<ShardUpdate>, EgressError> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let client = Client::build(client)?;
+    let config = UpdateConfig::new(base.clone());
+    Ok(feeds::update_enrichment(database, &client, wanted, &config, &|_| {}).await)
 }
 
 /// What a scan needs and the database lacks. Empty when the manifest is damaged: the match tells that, and
@@ -122,6 +137,19 @@ impl Advisories {
             return Vec::new();
         }
         let _turn = self.fetching.lock().await;
+        let enrichment = WantedEnrichment::of_database(&self.database).unwrap_or_default();
+        match fetch_enrichment(&self.database, &self.client, &self.config.base, &enrichment).await {
+            Ok(updates) => {
+                for ShardUpdate { shard, outcome } in &updates {
+                    if let Outcome::Failed { reason, .. } = outcome {
+                        tracing::warn!(enrichment = %shard, %reason, "enrichment could not be refreshed");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::warn!(reason = %model::problem::explain(&error), "enrichment could not be refreshed");
+            }
+        }
         let wanted = Wanted::of_database(&self.database).unwrap_or_default();
         if wanted.is_empty() { Vec::new() } else { self.update(&wanted).await }
     }

@@ -108,5 +108,8 @@ pub fn scan_image(
     let needs = needs(&inventory);
     let problems = provide(&needs);
     let shards = ShardSet::open(database, &needs);
+    for why in shards.enrichment().unusable() {
+        tracing::warn!(reason = %why, "enrichment is left out");
+    }
     Ok(scan::report::build(facts, inventory, &shards, problems))
 }

@@ -11,11 +11,12 @@ use std::{
 use advisory::{
     database::{Database, DatabaseError, Entry},
     ecosystem::ShardName,
+    enrichment::Kind,
     need::Needs,
 };
 use app::advisories;
 use egress::ClientConfig;
-use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, Wanted};
+use feeds::{BuildError, BuildOptions, BuildSummary, FEEDS, Outcome, ShardUpdate, Wanted, WantedEnrichment};
 use indicatif::ProgressBar;
 use model::{Problem, ProblemCode};
 use tokio::runtime::Runtime;
@@ -111,7 +112,7 @@ pub(crate) fn build(args: &DbBuildArgs) -> Result<Exit, Failure> {
         Failure::new("db-build-failed", &error, hint)
     })?;
     print(&built(&summary))?;
-    if summary.shards.is_empty() {
+    if summary.shards.is_empty() && summary.enrichment.is_empty() {
         let hint = "Check that the files hold OSV records of ecosystems that lazaret knows.";
         return Err(Failure {
             code: "db-build-empty",
@@ -142,13 +143,20 @@ fn built(summary: &BuildSummary) -> String {
         out.push_str(&layout(&["SHARD", "ADVISORIES", "ROWS", "SIZE"], &rows, None));
         out.push('\n');
     }
-    let _ = writeln!(
-        out,
-        "{} of {} records stored in {} shards",
-        summary.stored,
-        summary.records,
-        summary.shards.len()
-    );
+    for written in &summary.enrichment {
+        let info = &written.info;
+        let dated = if info.dated.is_empty() { "no date given" } else { info.dated.as_str() };
+        let _ = writeln!(out, "{}: {} CVEs ({})", info.kind, info.entries, printable(dated));
+    }
+    if summary.records > 0 || summary.enrichment.is_empty() {
+        let _ = writeln!(
+            out,
+            "{} of {} records stored in {} shards",
+            summary.stored,
+            summary.records,
+            summary.shards.len()
+        );
+    }
     for (why, count) in &summary.dropped {
         let _ = writeln!(out, "left out: {count} x {why}");
     }
@@ -169,7 +177,8 @@ fn built(summary: &BuildSummary) -> String {
 pub(crate) fn status(args: &DbStatusArgs) -> Result<Exit, Failure> {
     let database = open(args.db.as_deref())?;
     let shards = database.status().map_err(|error| unusable(&error))?;
-    if shards.is_empty() {
+    let enrichment = database.enrichment_status().map_err(|error| unusable(&error))?;
+    if shards.is_empty() && enrichment.is_empty() {
         print(&format!(
             "No advisories in {}.\nA scan fetches what its image needs; `lazaret db update debian-12 pypi` fetches by name,\n\
              `lazaret db build --from FILE --out {}` builds from OSV records.\n",
@@ -179,7 +188,8 @@ pub(crate) fn status(args: &DbStatusArgs) -> Result<Exit, Failure> {
         return Ok(Exit::NotReady);
     }
     let now = jiff::Timestamp::now();
-    let rows: Vec<Vec<Cell>> = shards.iter().map(|(name, entry)| row(name, entry, now)).collect();
+    let all = shards.iter().chain(&enrichment);
+    let rows: Vec<Vec<Cell>> = all.map(|(name, entry)| row(name, entry, now)).collect();
     let header = ["SHARD", "ADVISORIES", "ROWS", "SIZE", "BUILT", "AGE", "SOURCE", "DIGEST"];
     print(&layout(&header, &rows, screen_width()))?;
     if args.verify {
@@ -213,6 +223,13 @@ fn verify(database: &Database, shards: &BTreeMap<String, Entry>) -> Result<(), F
             })?;
         }
     }
+    for kind in Kind::ALL {
+        let file = database.enrichment(kind).map_err(|error| unusable(&error))?;
+        if let Some(Err(error)) = file.map(|file| file.verify()) {
+            let message = format!("{kind} is damaged: {}", model::problem::explain(&error));
+            return Err(Failure { code: "shard-damaged", message, hint: hint.into(), exit: Exit::Failed });
+        }
+    }
     print(&format!("\n{} shards verified\n", shards.len()))
 }
 
@@ -223,19 +240,36 @@ pub(crate) fn update(args: &DbUpdateArgs) -> Result<Exit, Failure> {
         let hint = "Leave --offline out, or build the database from files.";
         return Err(Failure::usage("offline", "nothing can be fetched with --offline", hint));
     }
-    let wanted = if args.shards.is_empty() {
-        Wanted::of_database(&database).map_err(|error| unusable(&error))?
+    let (wanted, enrichment) = if args.shards.is_empty() {
+        let wanted = Wanted::of_database(&database).map_err(|error| unusable(&error))?;
+        (wanted, WantedEnrichment::of_database(&database).map_err(|error| unusable(&error))?)
     } else {
-        args.shards.iter().map(|name| named(name)).collect::<Result<_, _>>()?
+        let (mut wanted, mut enrichment) = (Vec::new(), Vec::new());
+        for name in &args.shards {
+            match WantedEnrichment::named(name) {
+                Some(kind) => enrichment.push(kind),
+                None => wanted.push(named(name)?),
+            }
+        }
+        (wanted, enrichment)
     };
-    if wanted.is_empty() {
+    if wanted.is_empty() && enrichment.is_empty() {
         print("No advisories are there to refresh; name shards to fetch, for example debian-12 or pypi.\n")?;
         return Ok(Exit::NotReady);
     }
     let runtime = network::runtime()?;
     let client = network::client_config(&args.network)?;
     let bars = Bars::new(!std::io::stderr().is_terminal());
-    let updates = fetch(&runtime, &database, &args.database, &client, &wanted, &bars)?;
+    let mut updates = fetch(&runtime, &database, &args.database, &client, &wanted, &bars)?;
+    for wanted in &enrichment {
+        bars.wait(&format!("asking for {}", wanted.kind));
+    }
+    let fetched = advisories::fetch_enrichment(&database, &client, &args.database.db_url, &enrichment);
+    let fetched = runtime.block_on(fetched).map_err(|error| {
+        Failure::new(error.code(), &error, "Check the proxy settings and the certificate authority files.")
+    })?;
+    bars.clear();
+    updates.extend(fetched);
     let rows: Vec<Vec<Cell>> = updates
         .iter()
         .map(|update| vec![update.shard.as_str().into(), outcome(&update.outcome).into()])
@@ -248,7 +282,11 @@ pub(crate) fn update(args: &DbUpdateArgs) -> Result<Exit, Failure> {
 
 fn named(name: &str) -> Result<Wanted, Failure> {
     Wanted::named(name).ok_or_else(|| {
-        let hint = "Shards are named like debian-12, ubuntu-22.04, alpine-3.20, almalinux-9, pypi, npm.";
+        if name == Kind::CveSeverity.as_str() {
+            let hint = "Build it with lazaret db build --from FILE, from NVD's documents or from CVE records.";
+            return Failure::usage("shard-unknown", format!("{name} is not fetched"), hint);
+        }
+        let hint = "Shards are named like debian-12, ubuntu-22.04, alpine-3.20, almalinux-9, pypi, npm; enrichment is kev and epss.";
         Failure::usage("shard-unknown", format!("lazaret knows no shard {name:?}"), hint)
     })
 }
