@@ -30,6 +30,7 @@ const LAYER_DIGEST: &str = "lazaret:layer:digest";
 const OWNER: &str = "lazaret:owner";
 
 // Of the operating system.
+const ID: &str = "lazaret:distro:id";
 const CODENAME: &str = "lazaret:distro:codename";
 const PRETTY_NAME: &str = "lazaret:distro:pretty_name";
 const ID_LIKE: &str = "lazaret:distro:id_like";
@@ -106,9 +107,9 @@ pub(crate) fn of_package(
     properties
 }
 
-/// What is to be said of the operating system beside its name and version.
+/// What is to be said of the operating system beside its version.
 pub(crate) fn of_distro(distro: &Distro) -> Vec<Property> {
-    let mut properties = Vec::new();
+    let mut properties = vec![(ID, distro.id.clone())];
     if distro.version_id.is_none() {
         properties.push((NO_RELEASE, "true".to_owned()));
     }
@@ -174,6 +175,7 @@ pub(crate) fn apply(package: &mut Package, properties: &[(String, String)]) {
 pub(crate) fn apply_distro(distro: &mut Distro, properties: &[(String, String)]) {
     for (name, value) in properties.iter().filter(|(name, _)| name.starts_with(PREFIX)) {
         match name.as_str() {
+            ID => distro.id.clone_from(value),
             CODENAME => distro.codename = Some(value.clone()),
             PRETTY_NAME => distro.pretty_name = Some(value.clone()),
             ID_LIKE => distro.id_like.push(value.clone()),

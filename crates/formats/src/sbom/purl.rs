@@ -142,7 +142,12 @@ pub(crate) fn package_of(parts: &Parts) -> Option<Package> {
     if kind.is_os() {
         package.arch = parts.qualifier("arch").map(str::to_owned);
         package.source = parts.qualifier("upstream").and_then(|text| source(kind, text));
-        // Without another, the source has the name of the package; its version is told elsewhere, if at all.
+        // Without another, a source has the version of the package; without any, its name too.
+        if let Some(source) = package.source.as_mut().filter(|source| source.version.is_empty()) {
+            // Without its epoch: rpm source names carry none.
+            let own = if kind == PackageKind::Rpm { parts.version.clone() } else { None };
+            source.version = own.unwrap_or_else(|| package.version.clone());
+        }
         if package.source.is_none() && kind == PackageKind::Deb {
             let (name, version) = (package.name.clone(), package.version.clone());
             package.source = Some(SourcePackage { name, version });
@@ -281,7 +286,7 @@ mod tests {
             let source = package(text).unwrap().source;
             assert_eq!(source.as_ref().map(|s| (s.name.as_str(), s.version.as_str())), expected, "{text}");
         };
-        check("pkg:deb/debian/libssl3@3.0.15-1?upstream=openssl", Some(("openssl", "")));
+        check("pkg:deb/debian/libssl3@3.0.15-1?upstream=openssl", Some(("openssl", "3.0.15-1")));
         check(
             "pkg:deb/debian/libgcc-s1@12.2.0-14?upstream=gcc-12%4012.2.0-13",
             Some(("gcc-12", "12.2.0-13")),
@@ -289,7 +294,7 @@ mod tests {
         check("pkg:deb/debian/bash@5.2-2%2Bb1", Some(("bash", "5.2-2+b1")));
         check("pkg:rpm/a@1?upstream=bash-5.1.8-6.el9.src.rpm", Some(("bash", "5.1.8-6.el9")));
         check("pkg:rpm/a@1?upstream=bash.src.rpm", None);
-        check("pkg:apk/alpine/libssl3@3.1?upstream=openssl", Some(("openssl", "")));
+        check("pkg:apk/alpine/libssl3@3.1?upstream=openssl", Some(("openssl", "3.1")));
         check("pkg:npm/a@1?upstream=b", None);
     }
 

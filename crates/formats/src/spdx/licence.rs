@@ -79,6 +79,10 @@ pub(super) fn references(text: &str) -> Option<Vec<String>> {
     let mut refs = Vec::new();
     for requirement in expression.requirements() {
         let shown = requirement.req.to_string();
+        // Words for what is not known are no licences, though a list may hold them.
+        if shown.split_whitespace().any(|word| matches!(word, "NOASSERTION" | "NONE")) {
+            return None;
+        }
         if shown.contains("DocumentRef-") || shown.contains("AdditionRef-") {
             return None;
         }

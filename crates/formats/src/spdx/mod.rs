@@ -46,6 +46,11 @@ pub fn write(report: &Report, scanner_version: &str, options: Options) -> String
     text
 }
 
+/// Whether a text is a valid expression of licences on the SPDX list or of a document's own.
+pub(crate) fn is_expression(text: &str) -> bool {
+    licence::references(text).is_some()
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document {

@@ -1,0 +1,3 @@
+//! Tests of the formats from outside, some with the tools that others read them with.
+
+mod sbom;
