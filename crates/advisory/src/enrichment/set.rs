@@ -102,7 +102,7 @@ impl EnrichmentSet {
             let found = self.of(cve);
             known.epss = known.epss.max(found.epss);
             known.kev = match (known.kev.take(), found.kev) {
-                (Some(a), Some(b)) => Some(if b.ransomware > a.ransomware { b } else { a }),
+                (Some(a), Some(b)) => Some(if b.ransomware { b } else { a }),
                 (a, b) => a.or(b),
             };
             ratings.extend(self.ratings(cve));
