@@ -23,11 +23,21 @@ pub fn find_or_skip(name: &str, what: &str) -> Option<PathBuf> {
 
 /// The Python interpreter of the virtual environment of that name that `scripts/test` keeps beside the build.
 pub fn python_with(name: &str) -> Option<PathBuf> {
+    Some(kept(name)?.join("bin/python3"))
+}
+
+/// The files of the npm package of that name that `scripts/test` keeps beside the build.
+pub fn npm_package(name: &str) -> Option<PathBuf> {
+    Some(kept(name)?.join("package"))
+}
+
+/// A directory of tools, when it is whole.
+fn kept(name: &str) -> Option<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let targets = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from).into_iter();
     let mut places = targets.chain([workspace.join("target")]).map(|target| target.join("tools").join(name));
     // The last thing that is written there.
-    places.find(|place| place.join("installed").is_file()).map(|place| place.join("bin/python3"))
+    places.find(|place| place.join("installed").is_file())
 }
 
 /// Prints that a test was skipped, and why. Written past the test harness, which keeps the output of tests

@@ -1,6 +1,8 @@
 //! What others say of what is written: the schema of SARIF as Microsoft ships it, the constraints of GitLab's
 //! schema, a reader of JUnit files, and a model of how Trivy's reports are read.
 
+#![expect(clippy::unwrap_used, reason = "what tests share fails by panicking")]
+
 use std::{fs, process::Command};
 
 use formats::{find, json};
@@ -32,7 +34,9 @@ fn errors(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
 #[test]
 fn sarif_is_valid() {
     let Some(dir) = tool::npm_package("jest-sarif") else {
-        return tool::skip("SARIF against its schema: npm's @microsoft/jest-sarif is not there (scripts/test)");
+        return tool::skip(
+            "SARIF against its schema: npm's @microsoft/jest-sarif is not there (scripts/test)",
+        );
     };
     let schema = fs::read(dir.join("lib/schemas/sarif-2.1.0-rtm.5.json")).unwrap();
     let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
@@ -193,8 +197,14 @@ fn trivy_has_what_its_readers_need() {
             let count = |key: &str| result[key].as_array().map_or(0, Vec::len);
             format!(
                 "{} {} {}: {} {} {} {} {}",
-                text("Class"), text("Type"), text("Target"), count("Packages"), count("Vulnerabilities"),
-                count("Misconfigurations"), count("Secrets"), count("Licenses")
+                text("Class"),
+                text("Type"),
+                text("Target"),
+                count("Packages"),
+                count("Vulnerabilities"),
+                count("Misconfigurations"),
+                count("Secrets"),
+                count("Licenses")
             )
         })
         .collect();
@@ -217,9 +227,14 @@ fn trivy_has_what_its_readers_need() {
             "license-file - Loose File License(s): 0 0 0 0 1",
         ]
     );
-    for vulnerability in results.iter().flat_map(|result| result["Vulnerabilities"].as_array().into_iter().flatten()) {
+    for vulnerability in
+        results.iter().flat_map(|result| result["Vulnerabilities"].as_array().into_iter().flatten())
+    {
         for key in ["VulnerabilityID", "PkgID", "PkgName", "InstalledVersion", "Severity", "Status"] {
-            assert!(vulnerability[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {vulnerability}");
+            assert!(
+                vulnerability[key].as_str().is_some_and(|text| !text.is_empty()),
+                "{key}: {vulnerability}"
+            );
         }
         assert!(vulnerability["PkgIdentifier"]["PURL"].as_str().unwrap().starts_with("pkg:"));
         let severity = vulnerability["Severity"].as_str().unwrap();
