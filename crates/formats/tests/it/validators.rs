@@ -39,7 +39,12 @@ fn sarif_is_valid() {
         );
     };
     let schema = fs::read(dir.join("lib/schemas/sarif-2.1.0-rtm.5.json")).unwrap();
-    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    let mut schema: Value = serde_json::from_slice(&schema).unwrap();
+    // Its pattern of languages has a bracket too many, which is no regular expression; none is written.
+    for object in ["run", "toolComponent"] {
+        schema["definitions"][object]["properties"]["language"].as_object_mut().unwrap().remove("pattern");
+    }
+    let schema = jsonschema::validator_for(&schema).unwrap();
     for report in reports() {
         let mut value: Value = serde_json::from_str(&written("sarif", &report)).unwrap();
         assert_eq!(errors(&schema, &value), Vec::<String>::new());
@@ -67,7 +72,7 @@ fn sarif_has_what_code_scanning_needs() {
         let uri = location["artifactLocation"]["uri"].as_str().unwrap();
         assert!(!uri.starts_with('/') && !uri.contains([' ', '<', '"']) && !uri.is_empty(), "{uri}");
         assert!(location["region"]["startLine"].as_u64().unwrap() >= 1);
-        assert!(hashes.insert(result["partialFingerprints"]["primaryLocationLineHash"].clone()));
+        assert!(hashes.insert(result["partialFingerprints"]["primaryLocationLineHash"].to_string()));
         assert!(!result["message"]["text"].as_str().unwrap().is_empty());
     }
     let deleted = results.iter().find(|result| result["ruleId"] == "aws-access-key-id").unwrap();
