@@ -14,6 +14,7 @@ pub mod header;
 mod json;
 pub mod lang;
 pub mod licence;
+pub mod lock;
 pub mod os;
 mod requires;
 pub mod secret;

@@ -71,6 +71,14 @@ impl ScanError {
     }
 }
 
+/// What stands at the top of root file systems, and of hardly any project.
+const TOP: [&str; 6] = ["etc", "usr", "var", "dev", "proc", "lib"];
+
+/// Whether a directory is a root file system. Else it is a project, whose lock files say what it will install.
+fn is_root(directory: &std::path::Path) -> bool {
+    TOP.iter().filter(|name| directory.join(name).is_dir()).count() >= 2
+}
+
 /// Scans an image. `provide` is told which shards the image needs before they are opened, may fetch what is
 /// missing, and returns what went wrong with that: a scan never fails because advisories could not be had.
 pub fn scan_image(
@@ -78,7 +86,13 @@ pub fn scan_image(
     database: &Database,
     provide: &mut dyn FnMut(&Needs) -> Vec<Problem>,
 ) -> Result<Report, ScanError> {
-    let analyzers = analyze::chosen(request.types);
+    let opened = oci::open(request.image, request.open)?;
+    let mut analyzers = analyze::chosen(request.types);
+    if let Opened::Directory(directory) = &opened
+        && !is_root(directory.path())
+    {
+        analyzers.extend(analyze::lock::LOCKS);
+    }
     let config = EngineConfig {
         analyzers: &analyzers,
         limits: request.limits,
@@ -86,7 +100,7 @@ pub fn scan_image(
         threads: request.threads,
         progress: request.progress,
     };
-    let (facts, inventory) = match oci::open(request.image, request.open)? {
+    let (facts, inventory) = match opened {
         Opened::Image(image) => {
             tracing::info!(image.reference = request.image, layers = image.layers().len(), "image opened");
             (image.facts(), scan::build_inventory(&*image, &config)?)
