@@ -1,6 +1,8 @@
 //! The one streaming pass over a layer (or a directory): every entry goes into the index, every wanted file
 //! goes through the analyzers that want it, nothing is unpacked.
 
+mod reader;
+
 use std::{
     collections::BTreeSet,
     io::{self, Read},
@@ -8,9 +10,11 @@ use std::{
     time::Instant,
 };
 
-use analyze::{Analyzer, Blob, Content, Entry, EntryKind, Observation, Want};
+use analyze::{Analyzer, Content, Entry, EntryKind, Observation, Want};
 use model::{Limits, Problem, ProblemCode};
 
+pub use self::reader::BlobReader;
+use self::reader::LazyReader;
 use crate::{
     index::{IndexKind, IndexWriter},
     paths::{clean_path, file_name, lossy},
@@ -406,46 +410,4 @@ pub fn push_problem(problems: &mut Vec<Problem>, problem: Problem) {
 
 fn only_problem(code: ProblemCode, text: String) -> Observation {
     Observation { facts: Vec::new(), problems: vec![Problem::new(code, text)] }
-}
-
-/// Reads a blob from its beginning.
-pub struct BlobReader<'a> {
-    blob: &'a Blob,
-    position: u64,
-}
-
-impl<'a> BlobReader<'a> {
-    /// At the beginning.
-    pub const fn new(blob: &'a Blob) -> Self {
-        Self { blob, position: 0 }
-    }
-}
-
-impl Read for BlobReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.blob.len().saturating_sub(self.position);
-        let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        self.blob.read_at(self.position, &mut buffer[..n])?;
-        self.position += n as u64;
-        Ok(n)
-    }
-}
-
-/// Opens the file of a directory only when somebody reads it.
-enum LazyReader<F> {
-    Closed(Option<F>),
-    Open(Box<dyn Read>),
-}
-
-impl<F: FnOnce() -> io::Result<Box<dyn Read>>> Read for LazyReader<F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Self::Closed(open) = self {
-            let open = open.take().ok_or(io::ErrorKind::NotFound)?;
-            *self = Self::Open(open()?);
-        }
-        match self {
-            Self::Open(reader) => reader.read(buffer),
-            Self::Closed(_) => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
 }
