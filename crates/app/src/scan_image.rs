@@ -1,13 +1,17 @@
 //! "Scan this image": open it, read its inventory, get the advisories it needs, match, report.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::{self, Read},
+};
 
 use advisory::{
     database::Database,
     matcher::ShardSet,
     need::{Needs, needs},
 };
-use model::{Limits, Problem, Report, ScanType, report::ImageFacts};
+use formats::sbom::{self, SbomError};
+use model::{Inventory, Limits, Problem, Report, ScanType, report::ImageFacts};
 use oci::{LayerStore as _, OciError, OpenOptions, Opened};
 use scan::{AcquireError, EngineConfig, LayerCache, Progress, directory::DirectoryError};
 
@@ -41,6 +45,24 @@ pub enum ScanError {
     /// A directory could not be read.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+    /// A bill of materials could not be read.
+    #[error("failed to read {file}")]
+    SbomFile {
+        /// The file.
+        file: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A bill of materials is none.
+    #[error("failed to understand {file}")]
+    Sbom {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        #[source]
+        source: SbomError,
+    },
 }
 
 impl ScanError {
@@ -53,6 +75,8 @@ impl ScanError {
             Self::Layer(AcquireError::OutOfTime(_)) | Self::Directory(DirectoryError::OutOfTime(_)) => {
                 "timeout"
             }
+            Self::SbomFile { .. } => "path-unreadable",
+            Self::Sbom { .. } => "sbom-unusable",
         }
     }
 
@@ -67,6 +91,8 @@ impl ScanError {
             Self::Layer(AcquireError::OutOfTime(_)) | Self::Directory(DirectoryError::OutOfTime(_)) => {
                 "The image is very large or comes very slowly; try again, or from nearer to the registry."
             }
+            Self::SbomFile { .. } => "Check the path and its permissions; sbom:- reads standard input.",
+            Self::Sbom { .. } => "Name a file in CycloneDX JSON, SPDX JSON or Syft JSON.",
         }
     }
 }
@@ -86,6 +112,24 @@ pub fn scan_image(
     database: &Database,
     provide: &mut dyn FnMut(&Needs) -> Vec<Problem>,
 ) -> Result<Report, ScanError> {
+    let (facts, inventory) = match request.image.strip_prefix("sbom:") {
+        Some(file) => read_sbom(file, request.image)?,
+        None => read_image(request)?,
+    };
+    if !request.types.contains(&ScanType::Vulnerability) {
+        return Ok(scan::report::build_unmatched(facts, inventory));
+    }
+    let needs = needs(&inventory);
+    let problems = provide(&needs);
+    let shards = ShardSet::open(database, &needs);
+    for why in shards.enrichment().unusable() {
+        tracing::warn!(reason = %why, "enrichment is left out");
+    }
+    Ok(scan::report::build(facts, inventory, &shards, problems))
+}
+
+/// Reads what an image contains.
+fn read_image(request: &ScanRequest<'_>) -> Result<(ImageFacts, Inventory), ScanError> {
     let opened = oci::open(request.image, request.open)?;
     let mut analyzers = analyze::chosen(request.types);
     if let Opened::Directory(directory) = &opened
@@ -100,10 +144,10 @@ pub fn scan_image(
         threads: request.threads,
         progress: request.progress,
     };
-    let (facts, inventory) = match opened {
+    match opened {
         Opened::Image(image) => {
             tracing::info!(image.reference = request.image, layers = image.layers().len(), "image opened");
-            (image.facts(), scan::build_inventory(&*image, &config)?)
+            Ok((image.facts(), scan::build_inventory(&*image, &config)?))
         }
         Opened::Directory(directory) => {
             let facts = ImageFacts {
@@ -113,17 +157,21 @@ pub fn scan_image(
                 platform: None,
                 created: None,
             };
-            (facts, scan::directory::build_inventory(&directory, &config)?)
+            Ok((facts, scan::directory::build_inventory(&directory, &config)?))
         }
+    }
+}
+
+/// Loads a bill of materials in place of an image; `-` is standard input. It says nothing of secrets, licence files
+/// or the file system.
+fn read_sbom(file: &str, reference: &str) -> Result<(ImageFacts, Inventory), ScanError> {
+    let failed = |source| ScanError::SbomFile { file: file.to_owned(), source };
+    let reader: Box<dyn Read> = match file {
+        "-" => Box::new(io::stdin()),
+        path => Box::new(std::fs::File::open(path).map_err(failed)?),
     };
-    if !request.types.contains(&ScanType::Vulnerability) {
-        return Ok(scan::report::build_unmatched(facts, inventory));
-    }
-    let needs = needs(&inventory);
-    let problems = provide(&needs);
-    let shards = ShardSet::open(database, &needs);
-    for why in shards.enrichment().unusable() {
-        tracing::warn!(reason = %why, "enrichment is left out");
-    }
-    Ok(scan::report::build(facts, inventory, &shards, problems))
+    let mut bytes = Vec::new();
+    reader.take(sbom::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let read = sbom::parse(&bytes).map_err(|source| ScanError::Sbom { file: file.to_owned(), source })?;
+    Ok((ImageFacts { reference: reference.to_owned(), ..read.image }, read.inventory))
 }

@@ -85,7 +85,8 @@ Images:
   oci-archive:FILE[:TAG]                the same in one file
   docker-archive:FILE[:NAME]            what docker save writes
   docker:IMAGE, podman:IMAGE            of the engine on this machine (DOCKER_HOST, CONTAINER_HOST)
-  dir:PATH                              an unpacked root file system
+  dir:PATH                              an unpacked root file system, or source code with lock files
+  sbom:FILE                             a bill of materials: CycloneDX, SPDX or Syft JSON; - is standard input
   s3://BUCKET/KEY[#NAME]                either archive in an S3-compatible bucket
   PATH                                  one of these, told by what it holds
 

@@ -123,7 +123,7 @@ impl Reading {
         let whole = token(&package.name)
             && package.version.len() <= MAX_TOKEN
             && !package.version.chars().any(is_unfit)
-            && package.source.as_ref().is_none_or(|source| fit_source(source))
+            && package.source.as_ref().is_none_or(fit_source)
             && [&package.arch, &package.module, &package.os].into_iter().flatten().all(|text| token(text));
         if !whole {
             self.n_damaged += 1;

@@ -45,7 +45,7 @@ fn package(kind: PackageKind, n: usize) -> Package {
         Package::new(kind, names[n % names.len()], ["1:2.0-1+b1", "1.0.0", "", "2~rc1^git"][n % 4]);
     package.licences = licences[n % licences.len()].iter().map(|text| (*text).to_owned()).collect();
     package.licence = expressions[n % expressions.len()].map(str::to_owned);
-    package.arch = (n % 2 == 0).then(|| "amd64".to_owned());
+    package.arch = n.is_multiple_of(2).then(|| "amd64".to_owned());
     package.layer = u32::try_from(n % 4).ok().filter(|layer| *layer < 3);
     package.path = format!("opt/päth {n}/x");
     package.digest = match n % 4 {
@@ -54,10 +54,10 @@ fn package(kind: PackageKind, n: usize) -> Package {
         2 => Some("sha1:short".to_owned()),
         _ => None,
     };
-    package.vendor = (n % 3 == 0).then(|| "A (b) <a@example.org>".to_owned());
+    package.vendor = n.is_multiple_of(3).then(|| "A (b) <a@example.org>".to_owned());
     package.source = (n % 3 == 1).then(|| SourcePackage { name: "src".into(), version: "9".into() });
     package.requires = vec!["plain".into(), "c++".into(), "not there".into()];
-    package.owner = (n % 7 == 0).then(|| "owner".to_owned());
+    package.owner = n.is_multiple_of(7).then(|| "owner".to_owned());
     package
 }
 
@@ -74,7 +74,7 @@ fn big() -> Report {
         severity,
         score_tenths: vector.map(|_| 98),
         vector: vector.map(str::to_owned),
-        fixed_versions: if at % 2 == 0 { vec!["2.0".into(), "3.0".into()] } else { Vec::new() },
+        fixed_versions: if at.is_multiple_of(2) { vec!["2.0".into(), "3.0".into()] } else { Vec::new() },
         title: "overflow in \u{201c}x\u{201d}".to_owned(),
         evidence: vec![Evidence {
             advisory: id.to_owned(),

@@ -1,8 +1,6 @@
 //! What others say of what is written: the schema of SARIF as Microsoft ships it, the constraints of GitLab's
 //! schema, a reader of JUnit files, and a model of how Trivy's reports are read.
 
-#![expect(clippy::unwrap_used, reason = "what tests share fails by panicking")]
-
 use std::{fs, process::Command};
 
 use formats::{find, json};
