@@ -10,6 +10,7 @@ use advisory::{
     matcher::ShardSet,
     need::{Needs, needs},
 };
+use analyze::{Analyzer, secret::SecretAnalyzer};
 use formats::sbom::{self, SbomError};
 use model::{Inventory, Limits, Problem, Report, ScanType, report::ImageFacts};
 use oci::{LayerStore as _, OciError, OpenOptions, Opened};
@@ -21,6 +22,8 @@ pub struct ScanRequest<'a> {
     pub image: &'a str,
     /// What to look for.
     pub types: &'a BTreeSet<ScanType>,
+    /// Rules for secrets in place of the bundled ones.
+    pub secrets: Option<&'a SecretAnalyzer>,
     /// How to reach it.
     pub open: &'a OpenOptions,
     /// Bounds of the scan.
@@ -131,7 +134,11 @@ pub fn scan_image(
 /// Reads what an image contains.
 fn read_image(request: &ScanRequest<'_>) -> Result<(ImageFacts, Inventory), ScanError> {
     let opened = oci::open(request.image, request.open)?;
-    let mut analyzers = analyze::chosen(request.types);
+    let mut analyzers: Vec<&dyn Analyzer> = analyze::chosen(request.types);
+    if let Some(own) = request.secrets.filter(|_| request.types.contains(&ScanType::Secret)) {
+        analyzers.retain(|analyzer| analyzer.scan_type() != ScanType::Secret);
+        analyzers.push(own);
+    }
     if let Opened::Directory(directory) = &opened
         && !is_root(directory.path())
     {

@@ -66,10 +66,32 @@ impl Analyzer for ProgramAnalyzer {
             let other = path.strip_prefix("usr/").map_or_else(|| format!("usr/{path}"), str::to_owned);
             merged.owned.contains_key(path) || merged.owned.contains_key(&other)
         };
-        let free: Vec<Package> =
-            files.packages().filter(|package| !is_owned(merged, &package.path)).collect();
+        let free: Vec<Package> = files
+            .packages()
+            .filter(|package| !is_owned(merged, &package.path) && !is_of_distro(&merged.packages, package))
+            .collect();
         merged.packages.extend(free);
     }
+}
+
+/// Whether a package of the distribution says that it is this program in this version: minimal images leave out the
+/// lists that name the owners of files.
+fn is_of_distro(packages: &[Package], program: &Package) -> bool {
+    let is_it = |name: &str, version: &str| {
+        let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+        let rest = version.strip_prefix(program.version.as_str()).filter(|_| name == program.name);
+        rest.is_some_and(|rest| !goes_on(rest))
+    };
+    packages.iter().filter(|package| package.kind.is_os()).any(|package| {
+        let source = package.source.as_ref();
+        is_it(&package.name, &package.version) || source.is_some_and(|s| is_it(&s.name, &s.version))
+    })
+}
+
+/// Whether what follows a version makes it another one: `1.2.11.dfsg-2` is built from 1.2.11, `1.2.11.3-1` is not.
+fn goes_on(rest: &str) -> bool {
+    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    rest.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// True for paths whose owners package managers keep for this analyzer: libraries and texts. Of programs they keep

@@ -4,6 +4,10 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 
 use model::{Finding, Package};
 
+/// The kinds of packages that the oracle's tools know. Java's archives and bare programs are held by the reviewed
+/// reports alone.
+pub(crate) const KINDS: [&str; 5] = ["deb", "apk", "rpm", "pypi", "npm"];
+
 /// The lines of the oracle in one of its modes; `None`, and a word about it, when the tools that it needs are
 /// not here.
 pub(crate) fn ask(mode: &str, what: &str, how: &str, data: &Path) -> Option<BTreeSet<String>> {

@@ -107,6 +107,7 @@ fn scan(reference: &str, platform: &str, database: &Database) -> Report {
     let types = [model::ScanType::Vulnerability].into();
     let request = ScanRequest {
         types: &types,
+        secrets: None,
         image: reference,
         open: &open,
         limits: &limits,
@@ -165,7 +166,8 @@ fn other_programs_list_and_find_the_same() {
 fn check(image: &Image, report: &Report, data: &Path) -> Option<String> {
     let started = Instant::now();
     let wanted = oracle::ask("image", &image.reference(data), image.platform, data)?;
-    let got = oracle::lines(&report.inventory.packages, &report.findings);
+    let mut got = oracle::lines(&report.inventory.packages, &report.findings);
+    got.retain(|line| oracle::KINDS.contains(&line.split('\t').nth(1).unwrap()));
     let mut failure = difference(image.name, &wanted, &got, "oracle");
     let count =
         |kinds: &[&str]| got.iter().filter(|line| kinds.iter().any(|kind| line.starts_with(kind))).count();

@@ -1,7 +1,8 @@
 //! `lazaret scan`.
 
-use std::{io::IsTerminal as _, sync::Arc, thread::available_parallelism};
+use std::{io::IsTerminal as _, path::Path, sync::Arc, thread::available_parallelism};
 
+use analyze::secret::{Rules, SecretAnalyzer};
 use app::{ScanError, ScanRequest, scan_image};
 use egress::{ClientConfig, EgressError};
 use model::{ImageReference, Limits, Report};
@@ -43,11 +44,13 @@ pub(crate) fn run(args: &ScanArgs) -> Result<Exit, Failure> {
     open.limits = limits.clone();
     let cache = open_cache(args);
     let database = db::open(args.database.db.as_deref())?;
+    let secrets = args.secret_rules.as_deref().map(load_rules).transpose()?;
     let quiet = args.quiet || !std::io::stderr().is_terminal();
     let bars = Bars::new(quiet);
     let request = ScanRequest {
         image: &args.image,
         types: &args.types.0,
+        secrets: secrets.as_ref(),
         open: &open,
         limits: &limits,
         cache: cache.as_ref(),
@@ -107,6 +110,18 @@ fn bucket_failure(error: &BucketError) -> Failure {
         _ => error.hint(),
     };
     Failure::new(error.code(), error, hint)
+}
+
+/// The user's own rules for secrets.
+fn load_rules(file: &Path) -> Result<SecretAnalyzer, Failure> {
+    let failed = |why: String| {
+        let message = format!("failed to use the rules of {}: {why}", file.display());
+        let hint = "Name a file of rules in gitleaks' format; docs/secrets.md tells what is understood.";
+        Failure::usage("secret-rules", message, hint)
+    };
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let rules = Rules::parse(&text).map_err(|error| failed(model::problem::explain(&error)))?;
+    Ok(SecretAnalyzer::new(rules))
 }
 
 /// Buckets as the environment says.

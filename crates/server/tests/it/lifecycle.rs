@@ -136,7 +136,7 @@ async fn an_image_from_its_first_scan_to_its_last() {
         let lines = admin.get("events/export?user=operator").await.is(200).text;
         assert_eq!(lines.lines().count(), 3, "{lines}");
         let errors = admin.get("errors?user=operator").await.is(200).json();
-        assert_eq!(errors["items"][1]["code"], "image_not_known", "{errors}");
+        assert_eq!(errors["items"][2]["code"], "image_not_known", "{errors}");
 
         client.delete(&format!("images/{id}")).await.is(204);
         client.get(&format!("images/{id}")).await.fails(404, "image_not_known");

@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 
+use model::SourcePackage;
+
 use super::*;
 use crate::{Fact, FileView, hostile};
 
@@ -243,4 +245,21 @@ fn never_panics() {
         |bytes| observed("opt/java/release", bytes.get(..60_000).unwrap_or(bytes)),
         &[b"IMPLEMENTOR=\"X\"\nJAVA_VERSION=\"17.0.9\"\n"],
     );
+}
+
+#[test]
+fn what_the_distribution_says_it_built_is_the_distributions() {
+    let program = Package::new(PackageKind::Generic, "zlib", "1.2.11");
+    let check = |name: &str, source: Option<(&str, &str)>, version: &str, expected: bool| {
+        let mut package = Package::new(PackageKind::Deb, name, version);
+        package.source =
+            source.map(|(name, version)| SourcePackage { name: name.into(), version: version.into() });
+        assert_eq!(is_of_distro(&[package], &program), expected, "{name} {source:?} {version}");
+    };
+    check("zlib", None, "1.2.11-r3", true);
+    check("zlib1g", Some(("zlib", "1:1.2.11.dfsg-2")), "1:1.2.11.dfsg-2", true);
+    check("zlib1g", Some(("zlib", "1.2.11.3-1")), "1.2.11.3-1", false);
+    check("zlib1g", Some(("zlib", "1.2.11a-1")), "1.2.11a-1", false);
+    check("zlib1g", Some(("zlib", "1.2.13-1")), "1.2.13-1", false);
+    check("zlib-tools", None, "1.2.11-1", false);
 }
