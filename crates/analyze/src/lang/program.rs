@@ -90,7 +90,9 @@ fn is_of_distro(packages: &[Package], program: &Package) -> bool {
 
 /// Whether what follows a version makes it another one: `1.2.11.dfsg-2` is built from 1.2.11, `1.2.11.3-1` is not.
 fn goes_on(rest: &str) -> bool {
-    let rest = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
+    let rest = rest
+        .strip_prefix('.')
+        .map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()));
     rest.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 
-use model::SourcePackage;
+use model::package::SourcePackage;
 
 use super::*;
 use crate::{Fact, FileView, hostile};
